@@ -43,8 +43,8 @@ class Fill(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 class AttributedFill(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """A fill with what the engine knew about the order behind it.
 
-    ``arrival_mid_x2`` is bid + ask at the decision (0 for a foreign order or a woken trigger
-    whose decision price means nothing).
+    ``arrival_mid_x2`` is bid + ask at the decision, for a woken trigger twice its trigger price, 0
+    for a foreign order.
     """
 
     fill: Fill

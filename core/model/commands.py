@@ -18,7 +18,8 @@ class PlaceOrder(msgspec.Struct, frozen=True, array_like=True, tag="place"):
     """Place one order; ``reduce_only`` is always explicit.
 
     ``px`` (price units) is the limit, for a trigger the worst price after it wakes. ``lots`` is
-    above 0. ``arrival_mid_x2`` is bid + ask when the decision was made, 0 if there was none.
+    above 0. ``arrival_mid_x2`` is bid + ask when the decision was made, twice the trigger
+    price of a trigger, 0 if there was none.
     """
 
     cloid: str

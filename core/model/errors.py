@@ -84,7 +84,7 @@ class PortInUseError(NovaError):
 
 
 class ClockSkewError(NovaError):
-    """This machine's clock and the venue's differ by more than nonces allow."""
+    """Our clock and the venue's differ by more than nonces allow."""
 
     exit_code = ExitCode.CLOCK_SKEW
 

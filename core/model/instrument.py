@@ -19,6 +19,7 @@ PX_DECIMALS_SPOT = 8
 SIGNIFICANT_FIGURES = 5
 NOTIONAL_MIN_USDC = 10
 _GRID_TOLERANCE = 1e-6
+_POWERS_OF_TEN: tuple[int, ...] = tuple(10**n for n in range(PX_DECIMALS_SPOT + 1))
 
 
 def decimal_units(text: str, decimals: int, what: str) -> int:
@@ -110,20 +111,18 @@ class Instrument(msgspec.Struct, frozen=True):
     @property
     def px_scale(self) -> int:
         """Price units per USDC."""
-        scale: int = 10**self.px_decimals
-        return scale
+        return _POWERS_OF_TEN[self.px_decimals]
 
     @property
     def lots_scale(self) -> int:
         """Lots per coin."""
-        scale: int = 10**self.sz_decimals
-        return scale
+        return _POWERS_OF_TEN[self.sz_decimals]
 
     def tick_units_at(self, px: int) -> int:
         """Return the smallest valid price step at ``px``, in price units; never cache it."""
         assert px > 0, f"invariant: price of {self.coin} above 0, was {px}"
-        step: int = 10 ** max(0, len(str(px)) - SIGNIFICANT_FIGURES)
-        return min(step, self.px_scale)
+        exponent = min(max(0, len(str(px)) - SIGNIFICANT_FIGURES), self.px_decimals)
+        return _POWERS_OF_TEN[exponent]
 
     def is_px_on_grid(self, px: int) -> bool:
         """Tell whether the venue accepts ``px`` (price units) as a price."""

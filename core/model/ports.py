@@ -77,6 +77,10 @@ class JournalSink(Protocol):
         """Add what followed from the event."""
         ...
 
+    def checkpoint(self, seq: int, state_hash: str) -> None:
+        """Note the engine's state hash after event ``seq``, for replay to compare."""
+        ...
+
     def commit(self) -> None:
         """Make everything so far durable."""
         ...

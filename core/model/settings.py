@@ -13,8 +13,7 @@ from msgspec import Meta
 
 from core.model.codes import Regime
 
-Ratio = Annotated[float, Meta(gt=0.0, le=1.0)]
-Seconds = Annotated[float, Meta(gt=0.0, le=604_800.0)]
+Enabled = Annotated[bool, Meta(description="whether the strategy may be chosen")]
 
 
 class TradingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +45,7 @@ class TradingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = ("BTC", "ETH", "SOL")
     candle_interval: Annotated[
         Literal["1m", "3m", "5m", "15m", "30m", "1h"], Meta(description="bar of all decisions")
-    ] = "1m"
+    ] = "5m"
     max_daily_drawdown: Annotated[
         float, Meta(gt=0, le=1, description="loss of the UTC day that triggers the shutdown")
     ] = 0.05
@@ -58,10 +57,10 @@ class TradingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = 0.0
     max_position_ratio: Annotated[
         float, Meta(gt=0, le=50, description="largest notional of one coin, in equities")
-    ] = 1.0
+    ] = 0.3
     max_exposure_ratio: Annotated[
         float, Meta(gt=0, le=50, description="largest sum of notionals, in equities")
-    ] = 2.0
+    ] = 1.0
     max_margin_use: Annotated[
         float, Meta(gt=0, le=1, description="share of equity that may be bound as margin")
     ] = 0.5
@@ -70,7 +69,7 @@ class TradingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = 2.0
     data_age_seconds_max: Annotated[
         float, Meta(gt=0, le=3600, description="age of the touch at which entries stop")
-    ] = 180.0
+    ] = 60.0
     price_band: Annotated[
         float, Meta(gt=0, le=0.5, description="largest distance of an order from the mark")
     ] = 0.05
@@ -97,7 +96,7 @@ class TradingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class ScalpingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Scalping: take small reversals of the last minutes' move."""
 
-    enabled: bool = True
+    enabled: Enabled = True
     entry_deviation: Annotated[
         float, Meta(gt=0, le=0.2, description="distance from the short average that enters")
     ] = 0.002
@@ -118,7 +117,7 @@ class ScalpingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class MeanReversionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Mean reversion: fade a z-score of price against its moving average."""
 
-    enabled: bool = True
+    enabled: Enabled = True
     lookback_period: Annotated[int, Meta(ge=5, le=500, description="candles of the average")] = 60
     std_dev_multiplier: Annotated[
         float, Meta(gt=0, le=20, description="stop distance, in standard deviations past entry")
@@ -130,20 +129,29 @@ class MeanReversionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 class GridTradingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Grid: rest post-only orders on levels around the price."""
 
-    enabled: bool = True
+    enabled: Enabled = True
     grid_size: Annotated[
         float, Meta(gt=0, le=0.5, description="distance of levels, as a share of the price")
     ] = 0.003
     num_grids: Annotated[int, Meta(ge=2, le=100, description="levels, both sides together")] = 6
-    order_quantity: Annotated[float, Meta(gt=0)] | None = None
-    upper_bound: Annotated[float, Meta(gt=0)] | None = None
-    lower_bound: Annotated[float, Meta(gt=0)] | None = None
+    order_quantity: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="coins per level; null: sized by risk"),
+    ] = None
+    upper_bound: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="highest level, USDC; null: centred on the price"),
+    ] = None
+    lower_bound: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="lowest level, USDC; null: centred on the price"),
+    ] = None
 
 
 class TrendFollowingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Trend following: channel breakout confirmed by moving averages, trailing ATR stop."""
 
-    enabled: bool = True
+    enabled: Enabled = True
     fast_period: Annotated[int, Meta(ge=2, le=500, description="fast average, candles")] = 20
     slow_period: Annotated[int, Meta(ge=3, le=1000, description="slow average, candles")] = 80
     channel_period: Annotated[int, Meta(ge=2, le=500, description="breakout channel")] = 40
@@ -156,16 +164,18 @@ class TrendFollowingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 class RLAIParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Reinforcement learning: a trained policy; refuses to start without its model file."""
 
-    enabled: bool = False
-    model_path: str = ""
-    observation_space: tuple[str, ...] = ("price", "volume", "position", "volatility")
-    action_space: tuple[Literal["buy", "sell", "hold", "close"], ...] = (
-        "buy",
-        "sell",
-        "hold",
-        "close",
+    enabled: Enabled = False
+    model_path: Annotated[str, Meta(description="file of the trained policy")] = ""
+    observation_space: Annotated[
+        tuple[str, ...], Meta(description="features the policy sees, in order")
+    ] = ("price", "volume", "position", "volatility")
+    action_space: Annotated[
+        tuple[Literal["buy", "sell", "hold", "close"], ...],
+        Meta(description="what the policy may choose, in order"),
+    ] = ("buy", "sell", "hold", "close")
+    reward_function: Annotated[Literal["pnl_based"], Meta(description="what training rewarded")] = (
+        "pnl_based"
     )
-    reward_function: Literal["pnl_based"] = "pnl_based"
 
 
 class RegimeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
