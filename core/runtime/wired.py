@@ -1,0 +1,201 @@
+"""A session over the wire: the real client, the real signing, the real feed.
+
+Live, testnet, demo and paper all run through `WiredRun`; it cannot tell them apart. It brings
+the session up (metadata, history, feed, account truth), keeps it up, and ends it in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from core.api.hyperliquid_api import HyperliquidAPI
+from core.api.websocket_feed import WebSocketFeed
+from core.model.codes import OperatorAction
+from core.model.errors import ClockSkewError, VenueError
+from core.model.events import Event, InstrumentsListed, TimerTicked
+from core.model.ports import Clock
+from core.model.settings import TradingParams
+from core.model.time import NS_PER_S, interval_ns
+from core.runtime.links import TradingLink
+from core.runtime.session import Session
+
+WARM_UP_CANDLES = 500
+FILLS_BACK_NS = 24 * 3600 * NS_PER_S
+BUDGET_EVERY_SECONDS = 60.0
+BUDGET_EVERY_TICKS = 10
+CLOCK_SKEW_NS_MAX = 2 * NS_PER_S
+"""Less than the margin after which an order that expired is given up for dead."""
+STOP_WALL_SECONDS_MAX = 8.0
+STOP_POLL_WALL_SECONDS = 0.02
+
+
+class WiredRun:
+    """Run one session against one venue address until asked to stop.
+
+    Parameters
+    ----------
+    account : str or None
+        Whose private channels to subscribe; ``None`` subscribes to the market alone.
+    timer_seconds : float
+        Space between timer ticks, in seconds of ``clock``.
+    flatten_on_stop : bool
+        Close positions at the end. Otherwise they stay, with their stops at the venue.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        api: HyperliquidAPI,
+        link: TradingLink,
+        *,
+        ws_url: str,
+        account: str | None,
+        params: TradingParams,
+        clock: Clock,
+        timer_seconds: float,
+        flatten_on_stop: bool,
+    ) -> None:
+        self._session = session
+        self._api = api
+        self._link = link
+        self._params = params
+        self._clock = clock
+        self._timer_seconds = timer_seconds
+        self._flatten_on_stop = flatten_on_stop
+        self._stop = asyncio.Event()
+        self._interval_ns = interval_ns(params.candle_interval)
+        self._feed = WebSocketFeed(
+            ws_url,
+            api.codec,
+            clock,
+            self._take,
+            account=account,
+            coins=params.coins,
+            candle_interval=params.candle_interval,
+            on_reconnected=self._catch_up,
+        )
+        session.attach(link, on_stop=self._stop.set)
+
+    async def run(self, *, duration_s: float | None, on_ready: Callable[[Session], None]) -> None:
+        """Bring up, run, and end in order; ``duration_s`` is wall time.
+
+        Raises
+        ------
+        VenueError
+            If the venue cannot be reached at the start.
+        ClockSkewError
+            If this machine's clock is too far from the venue's for nonces to be accepted.
+        Exception
+            What broke, if an invariant did.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._link.close)
+            stack.push_async_callback(self._feed.disconnect)
+            await self._bring_up()
+            on_ready(self._session)
+            work = (self._tick(), self._report_budget(), self._feed.wait())
+            workers = [asyncio.create_task(w) for w in work]
+            stack.push_async_callback(_cancel, workers)
+            stack.push_async_callback(self._wind_down)
+            await self._until_stopped(duration_s, workers)
+        if self._session.breakdown is not None:
+            raise self._session.breakdown
+
+    def _take(self, event: Event) -> None:
+        self._link.observe(event)
+        self._session.emit(event)
+
+    async def _bring_up(self) -> None:
+        await self._check_clock()
+        instruments, quarantined = await self._api.fetch_instruments()
+        self._take(InstrumentsListed(instruments=instruments))
+        for row in quarantined:
+            self._session.emit(row)
+        await self._link.start()
+        await self._load_history()
+        await self._feed.connect()
+        await self._report_account()
+
+    async def _check_clock(self) -> None:
+        """Compare clocks; the answer's travel time counts against nobody."""
+        sent_ns = self._clock.now_ns()
+        venue_ns = await self._api.fetch_server_time_ns()
+        received_ns = self._clock.now_ns()
+        skew_ns = max(sent_ns - venue_ns, venue_ns - received_ns, 0)
+        if skew_ns > CLOCK_SKEW_NS_MAX:
+            raise ClockSkewError(
+                f"this machine's clock should be within {CLOCK_SKEW_NS_MAX // NS_PER_S} s of the "
+                f"venue's, was {skew_ns / NS_PER_S:.0f} s off; set it by NTP and start again"
+            )
+
+    async def _load_history(self) -> None:
+        now_ns = self._clock.now_ns()
+        start_ns = now_ns - WARM_UP_CANDLES * self._interval_ns
+        for coin in self._params.coins:
+            self._session.emit(
+                await self._api.fetch_candles(coin, self._params.candle_interval, start_ns, now_ns)
+            )
+
+    async def _report_account(self) -> None:
+        for event in await self._link.report(self._clock.now_ns() - FILLS_BACK_NS):
+            self._session.emit(event)
+
+    async def _catch_up(self) -> None:
+        """After a reconnect: close the candle gap, then ask what became of us meanwhile.
+
+        What goes wrong is the feed's to hear: it takes the link down and tries again later.
+        """
+        await self._load_history()
+        await self._report_account()
+
+    async def _tick(self) -> None:
+        while True:
+            await self._clock.sleep(self._timer_seconds)
+            self._session.emit(TimerTicked())
+
+    async def _report_budget(self) -> None:
+        while True:
+            with contextlib.suppress(VenueError):
+                for event in await self._link.report_budget():
+                    self._session.emit(event)
+            await self._clock.sleep(
+                max(BUDGET_EVERY_SECONDS, BUDGET_EVERY_TICKS * self._timer_seconds)
+            )
+
+    async def _until_stopped(
+        self, duration_s: float | None, workers: list[asyncio.Task[None]]
+    ) -> None:
+        stop = asyncio.create_task(self._stop.wait())
+        done, _ = await asyncio.wait(
+            [stop, *workers], timeout=duration_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        stop.cancel()
+        for task in done:
+            if task is not stop:
+                task.result()
+        self._session.stop_reason = self._session.stop_reason or "duration reached"
+
+    async def _wind_down(self) -> None:
+        """Cancel what works, flatten where asked, and wait for the venue to confirm."""
+        action = OperatorAction.FLATTEN if self._flatten_on_stop else OperatorAction.HALT
+        self._session.operate(action, "shutdown", reason=self._session.stop_reason)
+        self._session.operate(OperatorAction.CANCEL_ALL, "shutdown")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + STOP_WALL_SECONDS_MAX
+        while not self._is_settled() and loop.time() < deadline:
+            await asyncio.sleep(STOP_POLL_WALL_SECONDS)
+
+    def _is_settled(self) -> bool:
+        if self._session.is_down:
+            return self._link.is_idle
+        engine = self._session.engine
+        is_flat = not self._flatten_on_stop or engine.is_flat
+        return self._link.is_idle and is_flat and not engine.cancellable_orders()
+
+
+async def _cancel(workers: list[asyncio.Task[None]]) -> None:
+    for worker in workers:
+        worker.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)
