@@ -15,7 +15,8 @@ from core.api.websocket_feed import WebSocketFeed
 from core.model.codes import OperatorAction
 from core.model.errors import ClockSkewError, VenueError
 from core.model.events import Event, InstrumentsListed, TimerTicked
-from core.model.ports import Clock
+from core.model.instrument import Instrument
+from core.model.ports import Clock, Emit
 from core.model.settings import TradingParams
 from core.model.time import NS_PER_S, interval_ns
 from core.runtime.links import TradingLink
@@ -27,6 +28,7 @@ BUDGET_EVERY_SECONDS = 60.0
 BUDGET_EVERY_TICKS = 10
 CLOCK_SKEW_NS_MAX = 2 * NS_PER_S
 """Less than the margin after which an order that expired is given up for dead."""
+MARKETS_EVERY_SECONDS = 3600.0
 STOP_WALL_SECONDS_MAX = 8.0
 STOP_POLL_WALL_SECONDS = 0.02
 
@@ -65,6 +67,7 @@ class WiredRun:
         self._timer_seconds = timer_seconds
         self._flatten_on_stop = flatten_on_stop
         self._stop = asyncio.Event()
+        self._instruments: tuple[Instrument, ...] = ()
         self._interval_ns = interval_ns(params.candle_interval)
         self._feed = WebSocketFeed(
             ws_url,
@@ -95,7 +98,12 @@ class WiredRun:
             stack.push_async_callback(self._feed.disconnect)
             await self._bring_up()
             on_ready(self._session)
-            work = (self._tick(), self._report_budget(), self._feed.wait())
+            work = (
+                self._tick(),
+                self._report_budget(),
+                self._feed.wait(),
+                watch_markets(self._api, self._clock, self._instruments, self._take),
+            )
             workers = [asyncio.create_task(w) for w in work]
             stack.push_async_callback(_cancel, workers)
             stack.push_async_callback(self._wind_down)
@@ -110,6 +118,7 @@ class WiredRun:
     async def _bring_up(self) -> None:
         await self._check_clock()
         instruments, quarantined = await self._api.fetch_instruments()
+        self._instruments = instruments
         self._take(InstrumentsListed(instruments=instruments))
         for row in quarantined:
             self._session.emit(row)
@@ -193,6 +202,22 @@ class WiredRun:
         engine = self._session.engine
         is_flat = not self._flatten_on_stop or engine.is_flat
         return self._link.is_idle and is_flat and not engine.cancellable_orders()
+
+
+async def watch_markets(
+    api: HyperliquidAPI, clock: Clock, known: tuple[Instrument, ...], take: Emit
+) -> None:
+    """Tell of every change of the listed markets, such as a delisting, for ever.
+
+    A venue that does not answer is asked again next time; the feed tells that it is away.
+    """
+    while True:
+        await clock.sleep(MARKETS_EVERY_SECONDS)
+        with contextlib.suppress(VenueError):
+            instruments, _ = await api.fetch_instruments()
+            if instruments != known:
+                known = instruments
+                take(InstrumentsListed(instruments=instruments))
 
 
 async def _cancel(workers: list[asyncio.Task[None]]) -> None:
