@@ -56,8 +56,10 @@ class OperatorDesk:
     def handle(self, event: OperatorCommanded, strategies: tuple[str, ...]) -> None:
         """Carry out one word; what makes no sense is answered by an alert."""
         context, action = self._context, event.action
-        said = f"{event.who}: {action}" + (f" ({event.reason})" if event.reason else "")
-        context.alert("info", "operator", said)
+        words = [action.value, event.coin, event.strategy, event.key, event.value]
+        said = " ".join(word for word in words if word)
+        reason = f" ({event.reason})" if event.reason else ""
+        context.alert("info", "operator", f"{event.who}: {said}{reason}")
         if action is OperatorAction.RESUME:
             self._resume()
         elif action in (OperatorAction.PAUSE, OperatorAction.REDUCE):

@@ -298,3 +298,13 @@ def test_a_position_that_is_gone_or_turned_takes_its_guards_along(lots):
     assert floor.position() == lots
     assert not desk.is_closing_asked and desk.target_px == 0
     assert desk.stop_px == 0 if lots == 0 else desk.stop_px > PX
+
+
+def test_the_audit_tells_who_asked_for_what():
+    floor = Floor(long()).start()
+    floor.operate(
+        OperatorAction.SET_PARAMETER, strategy="trading", key="max_open_positions", value="3"
+    )
+    assert "tester: set_parameter trading max_open_positions 3" in floor.alerts("operator")
+    floor.operate(OperatorAction.FLATTEN, coin="BTC", reason="news")
+    assert "tester: flatten BTC (news)" in floor.alerts("operator")
