@@ -45,19 +45,6 @@ def race(contestants: Sequence[Contestant], *, rounds: int = ROUNDS) -> list[Tim
     ]
 
 
-def latencies(work: Callable[[], object], count: int) -> Timing:
-    """Time single calls; the median of calls, not of rounds."""
-    work()
-    times = []
-    gc.disable()
-    for _ in range(count):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    gc.enable()
-    return Timing("", statistics.median(times), min(times), max(times), count)
-
-
 def _round(contestant: Contestant) -> float:
     work = contestant.work
     gc.collect()

@@ -75,7 +75,6 @@ class AccountFacts(msgspec.Struct):
     fees_micro: int = 0
     funding_micro: int = 0
     ledger_micro: int = 0
-    margin_used_micro: int = 0
     is_adopted: bool = False
     adopted_ns: int = 0
     fill_ns: int = 0
@@ -192,7 +191,6 @@ class AccountState:
         report_ns = report.ts_exch_ns or now_ns
         if facts.is_adopted and report_ns < max(facts.fill_ns, facts.adopted_ns):
             return Agreement.OUTDATED, "older than the last fill"
-        facts.margin_used_micro = report.margin_used_micro
         if not facts.is_adopted:
             self._adopt(report, instruments, report_ns, now_ns)
             return Agreement.ADOPTED_FIRST, f"{len(facts.positions)} positions"

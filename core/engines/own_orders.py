@@ -264,10 +264,6 @@ class OwnOrders:
                 due.append(LookUpOrder(order.cloid, order.coin))
         return due
 
-    def has_unsettled(self) -> bool:
-        """Tell whether an order's final word came and fills that it implies did not."""
-        return any(o.ending is not None for o in self.facts.open.values())
-
     def give_up_settling(self) -> list[OwnOrder]:
         """Close orders whose implied fills were asked for in vain; the report decides then."""
         given_up = [

@@ -89,10 +89,9 @@ def ws_url_of(base_url: str) -> str:
 
 def account_of(options: LiveOptions, credentials: CredentialManager) -> str:
     """Return the address whose account is traded, lowercase."""
-    account = options.account
-    if account is None:
-        account = credentials.get_credential(CREDENTIAL_ACCOUNT).reveal()
-    account = account.lower()
+    if options.account is None:
+        return credentials.account()
+    account = options.account.lower()
     if not is_address(account):
         raise CredentialError(
             f"account should be 0x and 40 hex digits, was {account!r}; it is the master address, "
