@@ -16,7 +16,7 @@ from core.model.time import NS_PER_HOUR
 from core.runtime.backtest import replay_market
 from core.runtime.compose import build_engine
 from core.runtime.options import BacktestOptions
-from core.simulation.sample_source import SAMPLE_START_NS, SampleSource
+from core.simulation.market.sample_source import SAMPLE_START_NS, SampleSource
 from core.utils.journal_reader import JournalReader
 
 ROUNDS = 5

@@ -12,8 +12,8 @@ from core.runtime import compose
 from core.runtime.in_process import InProcessRun, VirtualClock
 from core.runtime.options import BacktestOptions, Outcome
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.latency import LatencyModel
-from core.simulation.market_source import MarketSource
+from core.simulation.market.source import MarketSource
+from core.simulation.wire.latency import LatencyModel
 from core.utils.config_rules import require_equity
 
 ACCOUNT = "0x00000000000000000000000000000000000bac7e"

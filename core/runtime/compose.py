@@ -19,9 +19,9 @@ from core.model.settings import EngineConfig
 from core.model.step import Step
 from core.runtime.options import BacktestOptions, LiveOptions, Outcome
 from core.runtime.session import Session
-from core.simulation.candle_source import CandleSource
-from core.simulation.market_source import MarketSource
-from core.simulation.sample_source import SampleSource
+from core.simulation.market.candle_source import CandleSource
+from core.simulation.market.sample_source import SampleSource
+from core.simulation.market.source import MarketSource
 from core.strategies import default_strategies
 from core.utils.config_loader import load_engine_config
 from core.utils.journal import SqliteJournal

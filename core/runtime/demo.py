@@ -22,7 +22,7 @@ from core.runtime.launch import Launch, run_launch, wire_link
 from core.runtime.options import DemoOptions, Outcome
 from core.runtime.session import Session
 from core.runtime.venue_process import VenueClock, VenueProcess
-from core.simulation.sample_source import check_coins
+from core.simulation.market.sample_source import check_coins
 from core.utils.config_rules import require_equity
 
 AGENT_NAME = "nova demo"

@@ -30,11 +30,11 @@ from core.model.settings import TradingParams
 from core.model.time import NS_PER_S, interval_ns
 from core.runtime.session import Session
 from core.simulation.adapter import execute_command, to_events
-from core.simulation.candles import CandleBuilder
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.latency import LatencyModel
-from core.simulation.market_source import MarketSource
-from core.simulation.ticks import MarketTick
+from core.simulation.market.candles import CandleBuilder
+from core.simulation.market.source import MarketSource
+from core.simulation.market.ticks import MarketTick
+from core.simulation.wire.latency import LatencyModel
 
 TIMER_NS = 15 * NS_PER_S
 BOOK_EVERY_NS = 5 * NS_PER_S

@@ -17,7 +17,7 @@ from core.runtime.live import ws_url_of
 from core.runtime.options import Outcome, PaperOptions
 from core.runtime.paper_link import PaperLink
 from core.runtime.session import Session
-from core.simulation.latency import LatencyModel
+from core.simulation.wire.latency import LatencyModel
 from core.utils.clock import SystemClock
 from core.utils.config_rules import require_equity
 

@@ -22,8 +22,8 @@ from core.model.ports import Clock, Emit
 from core.model.time import NS_PER_S
 from core.simulation.adapter import execute_command, to_events
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.latency import LatencyModel
-from core.simulation.ticks import MarketTick, MarketTrade
+from core.simulation.market.ticks import MarketTick, MarketTrade
+from core.simulation.wire.latency import LatencyModel
 
 UNDER_WAY_MAX = 10_000
 

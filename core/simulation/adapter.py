@@ -34,10 +34,10 @@ from core.model.events import (
     OrderRejected,
     OrderUpdated,
 )
-from core.simulation import texts
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.funding import RATE_E10
-from core.simulation.outputs import (
+from core.simulation.venue import texts
+from core.simulation.venue.funding import RATE_E10
+from core.simulation.venue.outputs import (
     AnswerKind,
     FillOutput,
     FundingOutput,

@@ -17,13 +17,22 @@ from core.model.events import AccountReported
 from core.model.instrument import Instrument
 from core.model.market import Level
 from core.model.time import NS_PER_HOUR, utc_day
-from core.simulation import controls, liquidation, meeting, placement, reports, texts, triggers
-from core.simulation.account import Account
-from core.simulation.agents import AgentBook
-from core.simulation.funding import RATE_E10, pay_funding, rate_e10_from
-from core.simulation.nonces import NonceBook
-from core.simulation.orders import Stage, snapshot
-from core.simulation.outputs import (
+from core.simulation.market.ticks import MarketTick
+from core.simulation.venue import (
+    controls,
+    liquidation,
+    meeting,
+    placement,
+    reports,
+    texts,
+    triggers,
+)
+from core.simulation.venue.account import Account
+from core.simulation.venue.agents import AgentBook
+from core.simulation.venue.funding import RATE_E10, pay_funding, rate_e10_from
+from core.simulation.venue.nonces import NonceBook
+from core.simulation.venue.orders import Stage, snapshot
+from core.simulation.venue.outputs import (
     AccountSummary,
     ActiveAsset,
     AgentRow,
@@ -40,9 +49,8 @@ from core.simulation.outputs import (
     UserRole,
     VenueOutput,
 )
-from core.simulation.settings import VenueSettings
-from core.simulation.state import VenueState, digest
-from core.simulation.ticks import MarketTick
+from core.simulation.venue.settings import VenueSettings
+from core.simulation.venue.state import VenueState, digest
 
 _DEFAULT_SETTINGS = VenueSettings()
 _Row = TypeVar("_Row", FundingOutput, LedgerOutput)

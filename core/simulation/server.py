@@ -29,24 +29,24 @@ from core.model.ids import is_address
 from core.model.instrument import MICRO_PER_USDC
 from core.model.ports import Clock
 from core.model.time import NS_PER_S
-from core.simulation.board import MarketBoard
-from core.simulation.connections import Connection
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.exchange_desk import ExchangeDesk
-from core.simulation.faults import Fault, FaultPlan
-from core.simulation.hub import Hub
-from core.simulation.info_desk import InfoDesk
-from core.simulation.ip_budget import (
+from core.simulation.market.source import MarketSource
+from core.simulation.wire.board import MarketBoard
+from core.simulation.wire.connections import Connection
+from core.simulation.wire.exchange_desk import ExchangeDesk
+from core.simulation.wire.faults import Fault, FaultPlan
+from core.simulation.wire.hub import Hub
+from core.simulation.wire.info_desk import InfoDesk
+from core.simulation.wire.ip_budget import (
     WEIGHT_PER_MINUTE,
     IpBudget,
     action_weight,
     info_weight,
     rows_weight,
 )
-from core.simulation.latency import LatencyModel
-from core.simulation.market_source import MarketSource
-from core.simulation.pump import MarketPump, VenueBusyError
-from core.simulation.requests import (
+from core.simulation.wire.latency import LatencyModel
+from core.simulation.wire.pump import MarketPump, VenueBusyError
+from core.simulation.wire.requests import (
     TOO_MANY_REQUESTS,
     Answer,
     RequestError,
@@ -55,9 +55,9 @@ from core.simulation.requests import (
     json_answer,
     unparseable,
 )
-from core.simulation.socket_session import SocketSession
-from core.simulation.status_page import VenueFacts, render
-from core.simulation.wire_text import px_text, usd_text
+from core.simulation.wire.socket_session import SocketSession
+from core.simulation.wire.status_page import VenueFacts, render
+from core.simulation.wire.text import px_text, usd_text
 from core.utils.clock import ScaledClock
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -471,9 +471,9 @@ def _funding(text: str) -> tuple[str, float]:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    from core.simulation.candle_source import TICKS_PER_BAR
-    from core.simulation.sample_source import SAMPLE_START_NS, SampleSource
-    from core.simulation.shifted_source import ShiftedSource, days_between
+    from core.simulation.market.candle_source import TICKS_PER_BAR
+    from core.simulation.market.sample_source import SAMPLE_START_NS, SampleSource
+    from core.simulation.market.shifted_source import ShiftedSource, days_between
 
     is_now = options.start is None and options.speed == 1.0
     offset_ns = days_between(SAMPLE_START_NS, time.time_ns()) if is_now else 0

@@ -85,9 +85,10 @@ def forbidden_imports(name: str, tree: ast.AST) -> list[str]:
 
 
 def reached_in_room(entrances: tuple[str, ...]) -> frozenset[str]:
-    """Name the files that ``entrances`` import, directly or not, without leaving their room."""
+    """Name the files that ``entrances`` import, directly or not, without leaving their rooms."""
     known = set(python_files("core"))
     reached: set[str] = set()
+    rooms = tuple({"/".join(name.split("/")[:2]) + "/" for name in entrances})
     waiting = list(entrances)
     while waiting:
         name = waiting.pop()
@@ -96,7 +97,7 @@ def reached_in_room(entrances: tuple[str, ...]) -> frozenset[str]:
         for _, module in imported_modules(tree_of(name), folder.replace("/", ".")):
             path = module.replace(".", "/")
             for found in (f"{path}.py", f"{path.rpartition('/')[0]}.py"):
-                if found in known - reached and found.startswith(f"{folder}/"):
+                if found in known - reached and found.startswith(rooms):
                     waiting.append(found)
     return frozenset(reached)
 

@@ -30,7 +30,7 @@ def test_rooms_import_only_what_the_table_allows() -> None:
 def test_pure_rooms_import_no_clock_chance_log_or_network() -> None:
     pure = {name for room in PURE_ROOMS for name in python_files(f"core/{room}")}
     pure |= reached_in_room(PURE_ENTRANCES)
-    assert "core/simulation/matching.py" in pure
+    assert "core/simulation/venue/matching.py" in pure
     offences = [o for name in sorted(pure) for o in impure_imports(name, tree_of(name))]
     assert not offences, listed(offences)
 

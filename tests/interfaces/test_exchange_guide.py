@@ -8,10 +8,11 @@ import pytest
 
 from core.api.actions import UserAction
 from core.model.codes import Grouping
-from core.simulation import exchange_desk, info_desk, server, subscriptions
-from core.simulation.board import MarketBoard
+from core.simulation import server
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.sample_source import SampleSource
+from core.simulation.market.sample_source import SampleSource
+from core.simulation.wire import exchange_desk, info_desk, subscriptions
+from core.simulation.wire.board import MarketBoard
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "EXCHANGE.md").read_text(encoding="utf-8")
 

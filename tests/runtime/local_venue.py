@@ -16,10 +16,10 @@ from core.model.time import NS_PER_DAY, NS_PER_MIN, NS_PER_S
 from core.runtime import compose
 from core.runtime.options import LiveOptions
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.faults import FaultPlan
-from core.simulation.outputs import OrderSnapshot
-from core.simulation.sample_source import SAMPLE_START_NS, SampleSource
+from core.simulation.market.sample_source import SAMPLE_START_NS, SampleSource
 from core.simulation.server import VenueServer
+from core.simulation.venue.outputs import OrderSnapshot
+from core.simulation.wire.faults import FaultPlan
 from core.utils.clock import ScaledClock
 from core.utils.credential_manager import CredentialManager
 from tests.runtime.rooms import until

@@ -23,9 +23,9 @@ from core.model.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MIN, NS_PER_MS
 from core.runtime.backtest import run_backtest
 from core.runtime.options import BacktestOptions, Outcome
 from core.runtime.replay import replay_journal
-from core.simulation.latency import LatencySettings
-from core.simulation.sample_source import SAMPLE_START_NS
-from core.simulation.universe import SAMPLE_DIR
+from core.simulation.market.sample_source import SAMPLE_START_NS
+from core.simulation.market.universe import SAMPLE_DIR
+from core.simulation.wire.latency import LatencySettings
 from core.utils.journal_reader import JournalReader
 from tests.simulation_server.venue import START_NS, walk_rows, write_candles
 

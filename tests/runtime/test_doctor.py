@@ -14,7 +14,7 @@ from core.model.codes import Mode, Tif
 from core.runtime import doctor
 from core.runtime.doctor import Check, run_checks
 from core.runtime.options import LiveOptions
-from core.simulation.outputs import OrderRequest
+from core.simulation.venue.outputs import OrderRequest
 from core.utils.credential_manager import CredentialManager
 from tests.runtime.local_venue import (
     AGENT,

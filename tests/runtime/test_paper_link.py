@@ -11,7 +11,7 @@ from core.model.events import BboChanged, Event, InstrumentsListed, LinkChanged,
 from core.model.instrument import Instrument
 from core.model.market import PublicTrade
 from core.runtime.paper_link import Conveyor, PaperLink, _with_touch
-from core.simulation.latency import LatencyModel
+from core.simulation.wire.latency import LatencyModel
 from core.utils.clock import ManualClock
 
 BTC = Instrument(coin="BTC", asset=0, sz_decimals=5, leverage_max=40)

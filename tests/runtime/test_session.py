@@ -19,8 +19,8 @@ from core.runtime.backtest import ACCOUNT
 from core.runtime.in_process import InProcessRun, VirtualClock
 from core.runtime.session import Session
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.latency import LatencyModel
-from core.simulation.sample_source import SAMPLE_START_NS, SampleSource
+from core.simulation.market.sample_source import SAMPLE_START_NS, SampleSource
+from core.simulation.wire.latency import LatencyModel
 from core.utils.journal import SqliteJournal
 from core.utils.journal_reader import JournalReader
 from tests.engines.fakes import PX, T0, config_of, long

@@ -29,7 +29,7 @@ from core.runtime.options import LiveOptions, Outcome, PaperOptions
 from core.runtime.paper import run_paper
 from core.runtime.replay import replay_journal
 from core.runtime.session import Session
-from core.simulation.faults import Fault, FaultPlan
+from core.simulation.wire.faults import Fault, FaultPlan
 from core.utils.credential_manager import CredentialManager
 from core.utils.journal_reader import JournalReader
 from tests.runtime.local_venue import (

@@ -29,9 +29,9 @@ from core.model.events import (
     OrderUpdated,
 )
 from core.model.time import NS_PER_HOUR, NS_PER_MS
-from core.simulation import texts
 from core.simulation.adapter import execute_command, order_status, to_events
-from core.simulation.outputs import VenueStatus
+from core.simulation.venue import texts
+from core.simulation.venue.outputs import VenueStatus
 from tests.simulation.venue_kit import ALICE, BOB, BTC, START_NS, USDC, Market, lots, px
 
 

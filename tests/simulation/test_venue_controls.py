@@ -6,8 +6,8 @@ import pytest
 
 from core.model.codes import Tif
 from core.model.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MS, NS_PER_S
-from core.simulation.outputs import UserRole, VenueStatus
-from core.simulation.settings import VenueSettings
+from core.simulation.venue.outputs import UserRole, VenueStatus
+from core.simulation.venue.settings import VenueSettings
 from tests.simulation.venue_kit import ALICE, BOB, CAROL, START_NS, Market, limit
 
 ZERO = "0x" + "00" * 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.model.codes import Tif, TriggerKind
-from core.simulation.outputs import (
+from core.simulation.venue.outputs import (
     LIQUIDATOR,
     FillOutput,
     LedgerOutput,

@@ -19,7 +19,8 @@ from core.model.codes import Grouping, Tif, TriggerKind
 from core.model.instrument import Instrument
 from core.model.time import NS_PER_MIN, NS_PER_S
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.outputs import (
+from core.simulation.market.ticks import MarketTick
+from core.simulation.venue.outputs import (
     LIQUIDATOR,
     FillOutput,
     FundingOutput,
@@ -28,8 +29,7 @@ from core.simulation.outputs import (
     OrderRequest,
     TriggerRequest,
 )
-from core.simulation.settings import VenueSettings
-from core.simulation.ticks import MarketTick
+from core.simulation.venue.settings import VenueSettings
 
 OWNERS = tuple(f"0x{n:040x}" for n in (1, 2, 3))
 COINS = (

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from core.model.codes import Tif
 from core.model.instrument import Instrument, MarginTier, micro_from_text
-from core.simulation.margin import MarginTable, liquidation_price
-from core.simulation.outputs import AnswerKind, MarginSummary
+from core.simulation.venue.margin import MarginTable, liquidation_price
+from core.simulation.venue.outputs import AnswerKind, MarginSummary
 from tests.simulation.venue_kit import (
     ALICE,
     CRCL,

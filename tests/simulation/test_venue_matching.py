@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.codes import Tif
-from core.simulation.book import PPM, displayed_lots, refresh_queue
-from core.simulation.orders import LOTS_AHEAD_UNKNOWN, Order
-from core.simulation.outputs import OUTSIDE, AnswerKind, FillOutput, TradeOutput, VenueStatus
-from core.simulation.settings import VenueSettings
+from core.simulation.venue.book import PPM, displayed_lots, refresh_queue
+from core.simulation.venue.orders import LOTS_AHEAD_UNKNOWN, Order
+from core.simulation.venue.outputs import OUTSIDE, AnswerKind, FillOutput, TradeOutput, VenueStatus
+from core.simulation.venue.settings import VenueSettings
 from tests.simulation.venue_kit import ALICE, BOB, CAROL, Market, limit, lots, px
 
 BIDS = ((99_990, 1.0), (99_980, 2.0), (99_970, 5.0))

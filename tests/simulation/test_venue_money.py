@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from core.model.codes import Tif
 from core.model.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MIN
-from core.simulation.account import Account
-from core.simulation.funding import RATE_E10, funding_micro, rate_e10_from
-from core.simulation.matching import direction_text, fee_micro
-from core.simulation.outputs import FundingOutput, LeverageSetting
-from core.simulation.settings import FEE_TIERS, FeeTier, VenueSettings
+from core.simulation.venue.account import Account
+from core.simulation.venue.funding import RATE_E10, funding_micro, rate_e10_from
+from core.simulation.venue.matching import direction_text, fee_micro
+from core.simulation.venue.outputs import FundingOutput, LeverageSetting
+from core.simulation.venue.settings import FEE_TIERS, FeeTier, VenueSettings
 from tests.simulation.venue_kit import ALICE, BOB, CAROL, START_NS, USDC, Market, limit, lots
 
 

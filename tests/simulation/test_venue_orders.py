@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.model.codes import Grouping, Tif, TriggerKind
-from core.simulation.outputs import AnswerKind, OrderOutput, OrderRequest, VenueStatus
-from core.simulation.settings import VenueSettings
+from core.simulation.venue.outputs import AnswerKind, OrderOutput, OrderRequest, VenueStatus
+from core.simulation.venue.settings import VenueSettings
 from tests.simulation.venue_kit import ALICE, BOB, CAROL, Market, limit, lots, px, trigger
 
 

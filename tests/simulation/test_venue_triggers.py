@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.model.codes import Grouping, Tif, TriggerKind
-from core.simulation.outputs import AnswerKind, OrderOutput, VenueStatus
+from core.simulation.venue.outputs import AnswerKind, OrderOutput, VenueStatus
 from tests.simulation.venue_kit import ALICE, BOB, Market, limit, lots, px, trigger
 
 SL, TP = TriggerKind.STOP_LOSS, TriggerKind.TAKE_PROFIT

@@ -8,9 +8,9 @@ from core.model.codes import Tif, TriggerKind
 from core.model.instrument import Instrument, MarginTier
 from core.model.time import NS_PER_HOUR, NS_PER_S
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.outputs import OrderRequest, TriggerRequest, VenueOutput
-from core.simulation.settings import VenueSettings
-from core.simulation.ticks import MarketTick
+from core.simulation.market.ticks import MarketTick
+from core.simulation.venue.outputs import OrderRequest, TriggerRequest, VenueOutput
+from core.simulation.venue.settings import VenueSettings
 
 START_NS = 1_750_000_000 * NS_PER_S // NS_PER_HOUR * NS_PER_HOUR
 """A full hour."""

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from core.model.errors import DataFileError, ExitCode
-from core.simulation.candle_files import read_candles, read_funding
+from core.simulation.market.candle_files import read_candles, read_funding
 from tests.simulation_server.venue import CANDLE_HEADER, write_candles
 
 T0 = 1_746_403_200_000

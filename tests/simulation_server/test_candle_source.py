@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from core.model.errors import DataFileError
 from core.model.time import NS_PER_HOUR, NS_PER_MIN
-from core.simulation.candle_source import CandleSource, assumed_funding
-from core.simulation.candles import CandleBuilder
-from core.simulation.sample_source import SAMPLE_FIRST_NS, SAMPLE_START_NS, SampleSource
-from core.simulation.shifted_source import ShiftedSource, days_between
-from core.simulation.ticks import MarketTick
-from core.simulation.universe import instrument_of, recorded_instruments
+from core.simulation.market.candle_source import CandleSource, assumed_funding
+from core.simulation.market.candles import CandleBuilder
+from core.simulation.market.sample_source import SAMPLE_FIRST_NS, SAMPLE_START_NS, SampleSource
+from core.simulation.market.shifted_source import ShiftedSource, days_between
+from core.simulation.market.ticks import MarketTick
+from core.simulation.market.universe import instrument_of, recorded_instruments
 from tests.simulation_server.venue import START_NS, candle_source, walk_rows, write_candles
 
 

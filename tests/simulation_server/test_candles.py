@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.model.market import Candle
 from core.model.time import NS_PER_MIN
-from core.simulation.candles import CandleBuilder, CandleHistory, merge_candles
+from core.simulation.market.candles import CandleBuilder, CandleHistory, merge_candles
 from tests.simulation_server.venue import START_NS, btc_tick
 
 

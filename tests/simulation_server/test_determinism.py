@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.simulation.sample_source import SampleSource
+from core.simulation.market.sample_source import SampleSource
 from tests.simulation_server.venue import MASTER, open_venue, order, place
 
 

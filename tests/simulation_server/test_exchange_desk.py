@@ -265,7 +265,7 @@ async def test_action_outside_the_simulation_is_refused_clearly() -> None:
 async def test_address_budget_refuses_in_the_venues_words() -> None:
     from core.simulation.exchange import SimulatedExchange
     from core.simulation.server import VenueServer
-    from core.simulation.settings import VenueSettings
+    from core.simulation.venue.settings import VenueSettings
     from core.utils.clock import ManualClock
     from tests.simulation_server.venue import quiet_market
 

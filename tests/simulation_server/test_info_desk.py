@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.simulation.ip_budget import action_weight, info_weight, rows_weight
-from core.simulation.sample_source import SAMPLE_START_NS, SampleSource
+from core.simulation.market.sample_source import SAMPLE_START_NS, SampleSource
+from core.simulation.wire.ip_budget import action_weight, info_weight, rows_weight
 from tests.simulation_server.venue import (
     MASTER,
     STRANGER,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.simulation.intrabar import Bars, walk_bars, waypoint_indices
+from core.simulation.market.intrabar import Bars, walk_bars, waypoint_indices
 
 MINUTE_NS = 60_000_000_000
 

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.instrument import Instrument
-from core.simulation.price_grid import ceil_on_grid, floor_on_grid, nearest_on_grid, tick_units
+from core.simulation.market.price_grid import (
+    ceil_on_grid,
+    floor_on_grid,
+    nearest_on_grid,
+    tick_units,
+)
 
 instruments = st.integers(0, 5).map(lambda d: Instrument(coin="X", asset=0, sz_decimals=d))
 prices = st.one_of(

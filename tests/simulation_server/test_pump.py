@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from core.simulation.latency import LatencySettings
+from core.simulation.wire.latency import LatencySettings
 from tests.simulation_server.venue import (
     MASTER,
     SECOND_NS,
@@ -117,7 +117,7 @@ async def test_a_late_process_coalesces_and_keeps_the_order() -> None:
 
 
 async def test_queue_of_actions_is_bounded() -> None:
-    from core.simulation import pump
+    from core.simulation.wire import pump
 
     async with open_venue() as venue:
         venue.server.pump._actions = [(1 << 62, i, lambda now: None) for i in range(10_000)]

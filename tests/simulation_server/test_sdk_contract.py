@@ -12,9 +12,9 @@ import pytest
 
 from core.model.instrument import MICRO_PER_USDC
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.sample_source import SAMPLE_START_NS, SampleSource
+from core.simulation.market.sample_source import SAMPLE_START_NS, SampleSource
+from core.simulation.market.shifted_source import ShiftedSource, days_between
 from core.simulation.server import VenueServer
-from core.simulation.shifted_source import ShiftedSource, days_between
 from core.utils.clock import ScaledClock
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow]

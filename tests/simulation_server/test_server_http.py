@@ -18,9 +18,9 @@ import pytest
 from core.model.errors import ExitCode, PortInUseError
 from core.simulation import server as server_module
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.faults import Fault, FaultPlan
-from core.simulation.sample_source import SAMPLE_START_NS
+from core.simulation.market.sample_source import SAMPLE_START_NS
 from core.simulation.server import VenueServer, main
+from core.simulation.wire.faults import Fault, FaultPlan
 from core.utils.clock import ManualClock, ScaledClock
 from tests.simulation_server.venue import (
     MASTER,

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.simulation.connections import Connection
-from core.simulation.sample_source import SampleSource
-from core.simulation.subscriptions import parse_subscription
+from core.simulation.market.sample_source import SampleSource
+from core.simulation.wire.connections import Connection
+from core.simulation.wire.subscriptions import parse_subscription
 from tests.simulation_server.test_info_desk import recorded, same_shape
 from tests.simulation_server.venue import (
     MASTER,

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from core.model.errors import DataFileError
-from core.simulation.tick_source import TickSource, on_grid
-from core.simulation.universe import SAMPLE_DIR, instrument_of
+from core.simulation.market.tick_source import TickSource, on_grid
+from core.simulation.market.universe import SAMPLE_DIR, instrument_of
 
 TICKS = SAMPLE_DIR / "ticks"
 BTC = instrument_of("BTC")

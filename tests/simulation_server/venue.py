@@ -13,14 +13,14 @@ import msgspec
 
 from core.api.actions import decode_action
 from core.api.signing import Signer
-from core.simulation.candle_source import CandleSource
-from core.simulation.connections import Connection
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.faults import FaultPlan
-from core.simulation.market_source import MarketSource
+from core.simulation.market.candle_source import CandleSource
+from core.simulation.market.source import MarketSource
+from core.simulation.market.ticks import MarketTick
+from core.simulation.market.universe import instrument_of, recorded_instruments
 from core.simulation.server import VenueServer
-from core.simulation.ticks import MarketTick
-from core.simulation.universe import instrument_of, recorded_instruments
+from core.simulation.wire.connections import Connection
+from core.simulation.wire.faults import FaultPlan
 from core.utils.clock import ManualClock
 
 T = TypeVar("T")
