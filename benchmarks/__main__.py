@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import engine, feed, path, signing
+from benchmarks import engine, exchange, feed, path, signing, venue
 from benchmarks.timing import Timing
 from core.runtime.warm_up import warm_up
 
@@ -26,6 +26,8 @@ SUITES: dict[str, Callable[[], list[Timing]]] = {
     "feed": feed.run,
     "path": path.run,
     "engine": engine.run,
+    "venue": venue.run,
+    "exchange": exchange.run,
 }
 _INTRODUCTION = """# Benchmarks
 

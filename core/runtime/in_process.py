@@ -32,7 +32,8 @@ from core.runtime.session import Session
 from core.simulation.adapter import execute_command, to_events
 from core.simulation.exchange import SimulatedExchange
 from core.simulation.market.candles import CandleBuilder
-from core.simulation.market.source import MarketSource
+from core.simulation.market.reaction import tell_trades
+from core.simulation.market.source import MarketSource, ReactiveSource
 from core.simulation.market.ticks import MarketTick
 from core.simulation.wire.latency import LatencyModel
 
@@ -80,6 +81,7 @@ class InProcessRun:
         self._session = session
         self._exchange = exchange
         self._source = source
+        self._reactive = source if isinstance(source, ReactiveSource) else None
         self._clock = clock
         self._account = account
         self._params = params
@@ -171,6 +173,8 @@ class InProcessRun:
     def _deliver_outputs(self, now_ns: int) -> None:
         outputs = self._exchange.drain()
         if outputs:
+            if self._reactive is not None:
+                tell_trades(self._reactive, outputs)
             self._deliver(to_events(outputs, self._account), now_ns)
 
     def _deliver(self, events: Sequence[Event], now_ns: int) -> None:
@@ -214,11 +218,10 @@ class InProcessRun:
             candle=self._candles[coin].add(tick),
             ts_exch_ns=ts_ns,
         )
-        rate = tick.funding_rate_1h
         yield ContextChanged(
             coin=coin,
-            mark_px=tick.mark_px,
+            mark_px=self._exchange.mark_px(coin),
             oracle_px=tick.oracle_px,
-            funding_rate_1h=float("nan") if rate is None else rate,
+            funding_rate_1h=self._exchange.funding_rate_1h(coin),
             ts_exch_ns=ts_ns,
         )

@@ -52,7 +52,7 @@ class VenueProcess:
             "core.simulation.server",
             *("--port", str(options.port), "--speed", repr(options.speed)),
             *("--seed", str(options.seed), "--coins", ",".join(options.coins)),
-            "--end-with-parent",
+            *("--perps-only", "--end-with-parent"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

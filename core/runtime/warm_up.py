@@ -9,11 +9,12 @@ import time
 def warm_up() -> float:
     """Compile or load every kernel; return the seconds it took."""
     started = time.perf_counter()
-    from core.strategies import kernels
+    from core.simulation import kernels as simulation_kernels
+    from core.strategies import kernels as strategy_kernels
     from core.utils import indicators
 
-    indicators.warm_up()
-    kernels.warm_up()
+    for module in (indicators, strategy_kernels, simulation_kernels):
+        module.warm_up()
     return time.perf_counter() - started
 
 

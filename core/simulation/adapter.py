@@ -1,8 +1,9 @@
 """The bridge between the venue and the engine when both run in one process.
 
 Backtest and paper sessions send model commands here and get model events back, exactly those that
-the wire client would decode from the venue's answers and streams. No time passes here: latency
-belongs to the caller.
+the wire client would decode from the venue's answers and streams. The engine trades perpetuals:
+an account's spot orders, fills and token transfers stay here, as the wire client sets them aside.
+No time passes here: latency belongs to the caller.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ from core.model.events import (
 )
 from core.simulation.exchange import SimulatedExchange
 from core.simulation.venue import texts
-from core.simulation.venue.funding import RATE_E10
 from core.simulation.venue.outputs import (
     AnswerKind,
     FillOutput,
@@ -50,6 +50,8 @@ from core.simulation.venue.outputs import (
     VenueOutput,
     VenueStatus,
 )
+from core.simulation.venue.premium import RATE_E10
+from core.simulation.venue.spot import is_spot_coin
 
 
 def order_status(status: VenueStatus) -> OrderStatus:
@@ -62,15 +64,17 @@ def order_status(status: VenueStatus) -> OrderStatus:
 def to_events(outputs: Iterable[VenueOutput], owner: str) -> list[Event]:
     """Translate what happened at the venue into one account's events, in order.
 
-    Public prints and other accounts' outputs are left out; liquidations arrive as their fills and
-    ledger rows.
+    Public prints, other accounts' outputs and all of spot are left out; liquidations arrive as
+    their fills and ledger rows.
     """
     events: list[Event] = []
     for output in outputs:
         if isinstance(output, FillOutput) and output.owner == owner:
-            events.append(OrderFilled(ts_exch_ns=output.fill.ts_exch_ns, fill=output.fill))
+            if not is_spot_coin(output.fill.coin):
+                events.append(OrderFilled(ts_exch_ns=output.fill.ts_exch_ns, fill=output.fill))
         elif isinstance(output, OrderOutput) and output.owner == owner:
-            events.append(_order_updated(output.order, output.status, output.status_ns))
+            if not is_spot_coin(output.order.coin):
+                events.append(_order_updated(output.order, output.status, output.status_ns))
         elif isinstance(output, FundingOutput) and output.owner == owner:
             events.append(
                 FundingPaid(
@@ -81,7 +85,7 @@ def to_events(outputs: Iterable[VenueOutput], owner: str) -> list[Event]:
                     rate_1h=output.rate_e10 / RATE_E10,
                 )
             )
-        elif isinstance(output, LedgerOutput) and output.owner == owner:
+        elif isinstance(output, LedgerOutput) and output.owner == owner and output.amount_micro:
             events.append(
                 LedgerMoved(
                     ts_exch_ns=output.ts_ns,
@@ -244,7 +248,9 @@ def _report(exchange: SimulatedExchange, owner: str, command: ReportAccount) -> 
     """Report fills since a time, then open orders and the account."""
     fills = exchange.fills(owner, command.since_ns)
     events: list[Event] = [
-        OrderFilled(ts_exch_ns=row.fill.ts_exch_ns, fill=row.fill) for row in fills
+        OrderFilled(ts_exch_ns=row.fill.ts_exch_ns, fill=row.fill)
+        for row in fills
+        if not is_spot_coin(row.fill.coin)
     ]
     events.append(
         OpenOrdersReported(
@@ -256,7 +262,7 @@ def _report(exchange: SimulatedExchange, owner: str, command: ReportAccount) -> 
 
 
 def order_reports(orders: Sequence[OrderSnapshot]) -> tuple[OrderReport, ...]:
-    """Turn the venue's open orders into the engine's report rows."""
+    """Turn the venue's open orders on perpetuals into the engine's report rows."""
     return tuple(
         OrderReport(
             coin=order.coin,
@@ -271,6 +277,7 @@ def order_reports(orders: Sequence[OrderSnapshot]) -> tuple[OrderReport, ...]:
             ts_exch_ns=order.placed_ns,
         )
         for order in orders
+        if not is_spot_coin(order.coin)
     )
 
 

@@ -21,7 +21,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 # The local exchange speaks the venue's wire, and takes its words from where they are defined.
 EXCEPTIONS: dict[str, frozenset[str]] = {
     "simulation": frozenset(
-        {"core.api.actions", "core.api.signing", "core.api.venue_words", "core.api.wire"}
+        {
+            "core.api.actions",
+            "core.api.multi_sig",
+            "core.api.signing",
+            "core.api.venue_words",
+            "core.api.wire",
+        }
     ),
 }
 

@@ -29,6 +29,22 @@ def test_the_configuration_page_is_fresh() -> None:
     )
 
 
+def test_the_protocol_page_is_fresh() -> None:
+    script = _script()
+    assert script.PROTOCOL.read_text() == script.protocol_page(), (
+        "docs/generated is out of date; run scripts/generate_docs.py"
+    )
+
+
+def test_every_name_that_is_served_is_on_the_protocol_page() -> None:
+    protocol = _script().Protocol()
+    for path in ("info", "exchange", "websocket"):
+        names, served = protocol.names[path], protocol.served(path)
+        assert served <= set(names), path
+        unexplained = {name for name, note in names.items() if not note} - served
+        assert unexplained <= set(protocol.names["always_refused"]), path
+
+
 def test_every_key_is_explained() -> None:
     page = _script().configuration_page()
     for struct in (settings.TradingParams, settings.ScalpingParams, settings.RegimeParams):

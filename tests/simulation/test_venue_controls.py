@@ -8,7 +8,7 @@ from core.model.codes import Tif
 from core.model.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MS, NS_PER_S
 from core.simulation.venue.outputs import UserRole, VenueStatus
 from core.simulation.venue.settings import VenueSettings
-from tests.simulation.venue_kit import ALICE, BOB, CAROL, START_NS, Market, limit
+from tests.simulation.venue_kit import ALICE, BOB, CAROL, START_NS, USDC, Market, limit
 
 ZERO = "0x" + "00" * 20
 
@@ -79,16 +79,39 @@ def test_the_request_budget_grows_with_volume_and_cancels_have_more():
     market.tick()
     venue = market.venue
     assert venue.use_requests(ALICE, 10) is None
-    assert venue.use_requests(ALICE, 1) == (
-        "Too many cumulative requests sent (11 > 10) for cumulative volume traded $0.00. "
+    assert venue.use_requests(ALICE, 2) == (
+        "Too many cumulative requests sent (12 > 10) for cumulative volume traded $0.00. "
         "Place taker orders to free up 1 request per USDC traded."
     )
     assert venue.use_requests(ALICE, 10, is_cancel=True) is None
-    assert venue.use_requests(ALICE, 1, is_cancel=True) is not None
+    assert venue.use_requests(ALICE, 2, is_cancel=True) is not None
     venue.place(ALICE, [limit(True, 100_010, 0.001, Tif.IOC)])
     assert venue.use_requests(ALICE, 1) is None
     budget = venue.rate_budget(ALICE)
     assert (budget.requests_used, budget.requests_cap) == (21, 110)
+
+
+def test_on_a_spent_budget_one_request_each_ten_seconds_still_passes():
+    market = Market(VenueSettings(requests_base=1))
+    market.fund(ALICE)
+    venue = market.venue
+    assert venue.use_requests(ALICE, 1) is None
+    assert venue.use_requests(ALICE, 1) is None
+    assert venue.use_requests(ALICE, 1) is not None
+    market.tick(seconds=10)
+    assert venue.use_requests(ALICE, 1) is None
+    assert venue.use_requests(ALICE, 1) is not None
+
+
+def test_requests_can_be_bought(market):
+    venue = market.venue
+    before_micro = venue.account_report(ALICE).cash_micro
+    before = venue.rate_budget(ALICE).requests_cap
+    assert venue.reserve_requests(ALICE, 2_000) is None
+    assert venue.rate_budget(ALICE).requests_cap == before + 2_000
+    assert venue.account_report(ALICE).cash_micro == before_micro - 1 * USDC
+    assert venue.reserve_requests(ALICE, 10**10) == "Insufficient balance for withdrawal"
+    assert venue.conservation_error_micro() == 0
 
 
 def test_a_nonce_is_new_recent_and_used_once(market):

@@ -9,17 +9,19 @@ from hypothesis import strategies as st
 from core.model.codes import Tif
 from core.model.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MIN
 from core.simulation.venue.account import Account
-from core.simulation.venue.funding import RATE_E10, funding_micro, rate_e10_from
-from core.simulation.venue.matching import direction_text, fee_micro
+from core.simulation.venue.funding import funding_micro, rate_e10_from
 from core.simulation.venue.outputs import FundingOutput, LeverageSetting
+from core.simulation.venue.perp import direction_text
+from core.simulation.venue.premium import RATE_E10
 from core.simulation.venue.settings import FEE_TIERS, FeeTier, VenueSettings
+from core.simulation.venue.settlement import fee_of
 from tests.simulation.venue_kit import ALICE, BOB, CAROL, START_NS, USDC, Market, limit, lots
 
 
 def test_a_recorded_fee():
-    assert fee_micro(43_074_000 * 25 // 100, 45_000) == 4_845
-    assert fee_micro(10_001, -1_000) == 0
-    assert fee_micro(1_000 * USDC, -3_000) == -30_000
+    assert fee_of(43_074_000 * 25 // 100, 45_000) == 4_845
+    assert fee_of(10_001, -1_000) == 0
+    assert fee_of(1_000 * USDC, -3_000) == -30_000
 
 
 def test_a_maker_may_earn_a_rebate():
@@ -198,12 +200,12 @@ def test_transfers_and_withdrawals_leave_what_margin_needs():
     assert venue.transfer(ALICE, ALICE, 1) == "Insufficient balance for withdrawal"
     assert venue.transfer(ALICE, BOB, 100 * USDC) is None
     assert venue.has_account(BOB)
-    assert venue.withdraw(ALICE, free - 100 * USDC) is None
+    assert venue.withdraw(ALICE, free - 101 * USDC) is None
     assert venue.account_summary(ALICE).withdrawable_micro == 0
     kinds = [(row.kind, row.amount_micro, row.fee_micro) for row in venue.ledger(ALICE)]
     assert kinds == [
         ("deposit", 1_000 * USDC, 0),
-        ("internalTransfer", -100 * USDC, 0),
-        ("withdraw", 100 * USDC - free, USDC),
+        ("internalTransfer", -101 * USDC, USDC),
+        ("withdraw", 101 * USDC - free, USDC),
     ]
     assert venue.conservation_error_micro() == 0

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+import pytest
+
 from core.model.market import Candle
-from core.model.time import NS_PER_MIN
-from core.simulation.market.candles import CandleBuilder, CandleHistory, merge_candles
+from core.model.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MIN
+from core.simulation.market.candles import (
+    INTERVALS_NS,
+    CandleBuilder,
+    CandleHistory,
+    bar_span,
+    merge_candles,
+)
 from tests.simulation_server.venue import START_NS, btc_tick
 
 
@@ -47,7 +57,45 @@ def test_history_joins_what_was_before_and_what_came() -> None:
     every = history.candles(NS_PER_MIN, START_NS - NS_PER_MIN, START_NS + 10**12, 10)
     assert [c.close_px for c in every] == [990, 1000, 1010]
     assert history.candles(NS_PER_MIN, START_NS, START_NS + 10**12, 1) == every[-1:]
-    five = history.builder(5 * NS_PER_MIN)
-    assert five.candle == Candle(START_NS, 1000, 1010, 1000, 1010, 10)
-    later = btc_tick(70, 100, 101, trades=((102, 1, True),))
-    assert five.add(later) == Candle(START_NS, 1000, 1020, 1000, 1020, 11)
+    five = 5 * NS_PER_MIN
+    assert history.running_bar(five) == (Candle(START_NS, 1000, 1010, 1000, 1010, 10), 2)
+    history.add(btc_tick(70, 100, 101, trades=((102, 1, True),)))
+    assert history.running_bar(five) == (Candle(START_NS, 1000, 1020, 1000, 1020, 11), 3)
+
+
+def test_prints_of_local_accounts_are_part_of_every_bar() -> None:
+    history = CandleHistory()
+    assert history.running_bar(NS_PER_HOUR) is None
+    history.add(btc_tick(1, 100, 101, trades=((100, 5, False),)))
+    hour = history.running_bar(NS_PER_HOUR)
+    history.add_print(START_NS + 2 * 10**9, 1030, 4)
+    history.add_print(START_NS + 70 * 10**9, 970, 1)
+    minutes = history.counted_candles(NS_PER_MIN, START_NS, START_NS + 10**12, 10)
+    assert minutes == [
+        (Candle(START_NS, 1000, 1030, 1000, 1030, 9), 2),
+        (Candle(START_NS + NS_PER_MIN, 970, 970, 970, 970, 1), 1),
+    ]
+    assert hour == (Candle(START_NS, 1000, 1000, 1000, 1000, 5), 1)
+    bar = Candle(START_NS, 1000, 1030, 970, 970, 10), 3
+    assert history.running_bar(NS_PER_HOUR) == bar
+    assert history.counted_candles(NS_PER_HOUR, START_NS, START_NS, 1) == [bar]
+
+
+def _day_ns(*day: int) -> int:
+    return (dt.date(*day) - dt.date(1970, 1, 1)).days * NS_PER_DAY
+
+
+@pytest.mark.parametrize(
+    ("moment", "first", "after"),
+    [
+        ((2024, 2, 29), (2024, 2, 1), (2024, 3, 1)),
+        ((2025, 12, 31), (2025, 12, 1), (2026, 1, 1)),
+        ((2026, 1, 1), (2026, 1, 1), (2026, 2, 1)),
+    ],
+)
+def test_monthly_bars_follow_the_calendar(
+    moment: tuple[int, int, int], first: tuple[int, int, int], after: tuple[int, int, int]
+) -> None:
+    span = (_day_ns(*first), _day_ns(*after))
+    assert bar_span(_day_ns(*moment) + 7, INTERVALS_NS["1M"]) == span
+    assert bar_span(span[1] - 1, INTERVALS_NS["1M"]) == span

@@ -256,8 +256,9 @@ async def test_user_signed_action_must_match_network_and_nonce() -> None:
 
 async def test_action_outside_the_simulation_is_refused_clearly() -> None:
     async with open_venue() as venue:
-        answer = await venue.act({"type": "createSubAccount", "name": "x"})
-        text = "Action createSubAccount is not simulated by this venue."
+        bid = {"type": "gossipPriorityBid", "slotId": 1, "ip": "1.2.3.4", "maxGas": 1}
+        answer = await venue.act(bid)
+        text = "Action gossipPriorityBid is not simulated by this venue."
         assert answer == {"status": "err", "response": text}
         assert (await venue.act({"type": "noop"}))["status"] == "ok"
 
@@ -278,8 +279,8 @@ async def test_address_budget_refuses_in_the_venues_words() -> None:
     venue.server.faucet(MASTER.address, 1_000)
     try:
         statuses(await venue.act(place(order(), order(px="98000"))))
-        refused = await venue.act(place(order(px="97000")))
+        refused = await venue.act(place(order(px="97000"), order(px="96000")))
         assert refused["status"] == "err"
-        assert refused["response"].startswith("Too many cumulative requests sent (3 > 2)")
+        assert refused["response"].startswith("Too many cumulative requests sent (4 > 2)")
     finally:
         await venue.close()

@@ -122,7 +122,7 @@ async def test_fees_and_small_answers() -> None:
         assert await venue.ask("subAccounts", user=user) is None
         assert await venue.ask("userAbstraction", user=user) == "disabled"
         assert await venue.ask("maxBuilderFee", user=user, builder=user) == 0
-        assert await venue.ask("perpDexs") == [None]
+        assert await venue.ask("perpDexs") == recorded("gohl-perpDexs-2025-12")
         assert await venue.ask("spotClearinghouseState", user=user) == {"balances": []}
         spot = await venue.ask("spotMeta")
         assert spot["universe"] == []
@@ -228,7 +228,11 @@ async def test_spans_are_inclusive_and_ascending() -> None:
         {"type": "candleSnapshot", "req": {"coin": "BTC", "interval": "7m", "startTime": 0}},
         {"type": "l2Book", "coin": "BTC", "nSigFigs": 6},
         {"type": "l2Book", "coin": "BTC", "nSigFigs": 4, "mantissa": 2},
-        {"type": "meta", "dex": "xyz"},
+        {"type": "meta", "dex": "nowhere"},
+        {"type": "allMids", "dex": "nowhere"},
+        {"type": "userFills", "user": MASTER.address, "aggregateByTime": 1},
+        {"type": "marginTable", "id": 777},
+        {"type": "tokenDetails", "tokenId": "0x00"},
         {"type": "activeAssetData", "user": MASTER.address, "coin": "DOGE"},
     ],
 )

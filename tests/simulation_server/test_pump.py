@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 import pytest
 
-from core.simulation.wire.latency import LatencySettings
+from core.simulation.exchange import SimulatedExchange
+from core.simulation.server import VenueServer
+from core.simulation.wire.ip_budget import action_weight, info_weight, rows_weight
+from core.simulation.wire.latency import NO_LATENCY, LatencySettings
+from core.simulation.wire.time_mode import TimeMode
+from core.utils.clock import ManualClock
 from tests.simulation_server.venue import (
     MASTER,
     SECOND_NS,
     START_NS,
+    STRANGER,
     ScriptedSource,
+    Venue,
     btc_tick,
     open_venue,
     order,
@@ -134,3 +142,67 @@ async def test_a_broken_invariant_surfaces() -> None:
         venue.clock.jump(11.0)
         with pytest.raises(AssertionError, match="ticks ordered by time"):
             venue.server.pump.step()
+
+
+async def test_the_market_hears_what_local_accounts_trade_with_it() -> None:
+    class Reactive(ScriptedSource):
+        heard: ClassVar[list[tuple[str, int, int, int]]] = []
+
+        def react(self, coin: str, *, lots_signed: int, px: int, ts_ns: int) -> None:
+            self.heard.append((coin, lots_signed, px, ts_ns))
+
+    source = Reactive([btc_tick(s, 100_000, 100_001) for s in range(0, 60, 5)])
+    async with open_venue(source) as venue:
+        bought = place(order(px="100001", sz="0.002", tif="Ioc"))
+        sold = place(order(is_buy=False, px="100000", sz="0.001", tif="Ioc"))
+        for action in (bought, sold):
+            assert "filled" in statuses(await venue.act(action))[0]
+        assert [(coin, lots, px) for coin, lots, px, _ in source.heard] == [
+            ("BTC", 200, 1_000_010),
+            ("BTC", -100, 1_000_000),
+        ]
+        assert all(START_NS < ts_ns <= venue.clock.now_ns() for *_, ts_ns in source.heard)
+
+
+async def test_two_local_accounts_among_themselves_do_not_move_the_market() -> None:
+    class Reactive(ScriptedSource):
+        heard: ClassVar[list[int]] = []
+
+        def react(self, coin: str, *, lots_signed: int, px: int, ts_ns: int) -> None:
+            self.heard.append(lots_signed)
+
+    source = Reactive([btc_tick(s, 100_000, 100_010) for s in range(0, 600, 5)])
+    async with open_venue(source) as venue:
+        venue.server.faucet(STRANGER.address, 10_000)
+        assert "resting" in statuses(await venue.act(place(order(px="100005", sz="0.001"))))[0]
+        hit = place(order(is_buy=False, px="100005", sz="0.001", tif="Ioc"))
+        assert "filled" in statuses(await venue.act(hit, STRANGER))[0]
+        assert source.heard == []
+
+
+async def test_without_latency_an_action_is_answered_at_once() -> None:
+    source = quiet_market()
+    exchange = SimulatedExchange(source.instruments, start_ns=source.start_ns)
+    clock = ManualClock(source.start_ns)
+    server = VenueServer(exchange, source, clock, latency=NO_LATENCY, time_mode=TimeMode.MANUAL)
+    venue = Venue(server, exchange, clock)
+    server.faucet(MASTER.address, 1_000)
+    answer = await server.exchange(venue.signed(place(order(px="99000"))))
+    assert b"resting" in answer.body
+    assert clock.now_ns() == START_NS
+    assert exchange.open_orders(MASTER.address)[0].placed_ns == START_NS
+
+
+def test_weights_of_requests_follow_the_documentation() -> None:
+    assert [info_weight(kind) for kind in ("l2Book", "meta", "userRole", "txDetails")] == [
+        2,
+        20,
+        60,
+        40,
+    ]
+    assert [rows_weight(kind, 119) for kind in ("twapHistory", "candleSnapshot", "meta")] == [
+        5,
+        1,
+        0,
+    ]
+    assert [action_weight(count) for count in (1, 39, 40, 80)] == [1, 1, 2, 3]

@@ -16,11 +16,11 @@ import aiohttp
 import pytest
 
 from core.model.errors import ExitCode, PortInUseError
-from core.simulation import server as server_module
 from core.simulation.exchange import SimulatedExchange
 from core.simulation.market.sample_source import SAMPLE_START_NS
 from core.simulation.server import VenueServer, main
-from core.simulation.wire.faults import Fault, FaultPlan
+from core.simulation.wire.faults import FaultPlan, FaultRule
+from core.simulation.wire.socket_limits import SocketSettings
 from core.utils.clock import ManualClock, ScaledClock
 from tests.simulation_server.venue import (
     MASTER,
@@ -38,13 +38,15 @@ pytestmark = pytest.mark.contract
 
 @asynccontextmanager
 async def serving(
-    faults: FaultPlan | None = None, clock: Any = None
+    faults: FaultPlan | None = None, clock: Any = None, sockets: SocketSettings | None = None
 ) -> AsyncIterator[tuple[Venue, aiohttp.ClientSession]]:
     """Serve a quiet market on a free port at fifty times the world's speed."""
     source = quiet_market(seconds=100_000)
     exchange = SimulatedExchange(source.instruments, start_ns=source.start_ns)
     venue_clock = clock or ScaledClock(START_NS, 50.0, time.monotonic_ns())
-    server = VenueServer(exchange, source, venue_clock, port=0, faults=faults)
+    server = VenueServer(
+        exchange, source, venue_clock, port=0, faults=faults, sockets=sockets or SocketSettings()
+    )
     port = await server.start()
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
@@ -105,13 +107,9 @@ async def test_clock_tells_how_to_share_it() -> None:
 
 
 async def test_planned_faults_happen_where_planned() -> None:
+    names = ("too_many", "broken", "drop_before", "drop_after")
     plan = FaultPlan(
-        exchange={
-            1: Fault.TOO_MANY,
-            2: Fault.BROKEN,
-            3: Fault.LOST_BEFORE,
-            4: Fault.LOST_AFTER,
-        }
+        [FaultRule(route="exchange", fault=name, after=i, times=1) for i, name in enumerate(names)]
     )
     async with serving(plan) as (venue, http):
         venue.server.faucet(MASTER.address, 1_000)
@@ -128,7 +126,7 @@ async def test_planned_faults_happen_where_planned() -> None:
 
 async def test_sockets_are_cut_at_the_planned_moment() -> None:
     clock = ManualClock(START_NS)
-    plan = FaultPlan(sockets_cut_ns=(START_NS + 30 * 10**9,))
+    plan = FaultPlan([FaultRule(route="ws", fault="cut", from_s=30.0)])
     async with serving(plan, clock) as (_, http), http.ws_connect("/ws") as ws:
         await ws.send_str('{"method":"ping"}')
         assert (await ws.receive()).data == '{"channel":"pong"}'
@@ -136,9 +134,9 @@ async def test_sockets_are_cut_at_the_planned_moment() -> None:
         assert (await ws.receive()).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
 
-async def test_connections_per_address_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "CONNECTIONS_PER_IP_MAX", 1)
-    async with serving() as (_, http), http.ws_connect("/ws"):
+async def test_connections_per_address_are_limited() -> None:
+    settings = SocketSettings(connections_max=1)
+    async with serving(sockets=settings) as (_, http), http.ws_connect("/ws"):
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await http.ws_connect("/ws")
         assert caught.value.status == 429
@@ -191,6 +189,7 @@ async def test_process_serves_and_stops_in_order() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "core.simulation.server", "--port", "0", "--speed", "1440", "--coins", "SOL"),
+        "--perps-only",
         *("--fund", f"{MASTER.address}=500"),
         stdout=asyncio.subprocess.PIPE,
     )

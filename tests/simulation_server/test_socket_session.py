@@ -12,11 +12,9 @@ import pytest
 
 from core.simulation.market.sample_source import SampleSource
 from core.simulation.wire.connections import Connection
-from core.simulation.wire.subscriptions import parse_subscription
 from tests.simulation_server.test_info_desk import recorded, same_shape
 from tests.simulation_server.venue import (
     MASTER,
-    STRANGER,
     Frames,
     ScriptedSource,
     btc_tick,
@@ -231,32 +229,6 @@ async def test_closed_session_is_forgotten() -> None:
         subscribe(session, type="bbo", coin="BTC")
         await venue.clock.advance(1.0)
         session.close()
-        assert venue.server._hub._subscribers == {}
+        assert venue.server._hub.key_count == 0
         await venue.clock.advance(1.0)
         assert frames.is_closed
-
-
-@pytest.mark.parametrize(
-    "wish",
-    [
-        None,
-        {},
-        {"type": "bbo"},
-        {"type": "bbo", "coin": 5},
-        {"type": "candle", "coin": "BTC", "interval": "7m"},
-        {"type": "l2Book", "coin": "BTC", "nSigFigs": 1},
-        {"type": "userFills", "user": "0x1"},
-        {"type": "userFills"},
-        {"type": "webData2", "user": STRANGER.address},
-    ],
-)
-def test_unknown_subscriptions_are_none(wish: Any) -> None:
-    assert parse_subscription(wish, {"BTC"}) is None
-
-
-def test_fast_book_is_its_own_subscription() -> None:
-    slow = parse_subscription({"type": "l2Book", "coin": "BTC"}, {"BTC"})
-    fast = parse_subscription({"type": "l2Book", "coin": "BTC", "fast": True}, {"BTC"})
-    assert slow is not None and fast is not None
-    assert slow.key != fast.key
-    assert fast.echo["fast"] is True

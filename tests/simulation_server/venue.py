@@ -21,6 +21,7 @@ from core.simulation.market.universe import instrument_of, recorded_instruments
 from core.simulation.server import VenueServer
 from core.simulation.wire.connections import Connection
 from core.simulation.wire.faults import FaultPlan
+from core.simulation.wire.socket_limits import SocketSettings
 from core.utils.clock import ManualClock
 
 T = TypeVar("T")
@@ -166,12 +167,12 @@ class Venue:
         assert answer.status == 200, answer.body
         return msgspec.json.decode(answer.body)
 
-    def connect(self) -> tuple[Any, Frames]:
+    def connect(self, ip: str = "127.0.0.1") -> tuple[Any, Frames]:
         """Open a websocket session in process."""
         frames = Frames()
         connection = Connection(frames)
         self._tasks.append(asyncio.ensure_future(connection.write()))
-        return self.server.open_session(connection), frames
+        return self.server.open_session(connection, ip), frames
 
     def own(self, task: asyncio.Task[None]) -> None:
         self._tasks.append(task)
@@ -191,12 +192,21 @@ async def open_venue(
     usd: float = 10_000.0,
     faults: FaultPlan | None = None,
     weight_max: int = 1_000_000,
+    sockets: SocketSettings | None = None,
 ) -> AsyncIterator[Venue]:
     """Run a venue with a funded master account whose market has begun."""
     market = source or quiet_market()
     exchange = SimulatedExchange(market.instruments, start_ns=market.start_ns)
     clock = ManualClock(market.start_ns)
-    server = VenueServer(exchange, market, clock, seed=seed, faults=faults, weight_max=weight_max)
+    server = VenueServer(
+        exchange,
+        market,
+        clock,
+        seed=seed,
+        faults=faults,
+        weight_max=weight_max,
+        sockets=sockets or SocketSettings(),
+    )
     venue = Venue(server, exchange, clock)
     venue.own(asyncio.ensure_future(server.pump.run()))
     if usd:
@@ -250,7 +260,7 @@ def user_action(kind: str, nonce: int, **fields: Any) -> dict[str, Any]:
         "signatureChainId": "0x66eee",
         "hyperliquidChain": "Testnet",
         **fields,
-        ("time" if kind in ("usdSend", "withdraw3") else "nonce"): nonce,
+        ("time" if kind in ("usdSend", "spotSend", "withdraw3") else "nonce"): nonce,
     }
 
 

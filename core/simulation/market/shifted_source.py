@@ -14,7 +14,7 @@ import msgspec
 from core.model.instrument import Instrument
 from core.model.market import Candle
 from core.model.time import NS_PER_DAY
-from core.simulation.market.source import MarketSource
+from core.simulation.market.source import MarketSource, ReactiveSource
 from core.simulation.market.ticks import MarketTick
 
 
@@ -66,6 +66,12 @@ class ShiftedSource:
         """Play the source with moved stamps."""
         for tick in self._source.ticks():
             yield msgspec.structs.replace(tick, ts_ns=tick.ts_ns + self._offset_ns)
+
+    def react(self, coin: str, *, lots_signed: int, px: int, ts_ns: int) -> None:
+        """Let the source hear of local trades at its own time, if it reacts."""
+        if isinstance(self._source, ReactiveSource):
+            moved_ns = ts_ns - self._offset_ns
+            self._source.react(coin, lots_signed=lots_signed, px=px, ts_ns=moved_ns)
 
     def candles_before(
         self, coin: str, interval_ns: int, end_ns: int, count: int

@@ -7,7 +7,7 @@ them cannot tell them apart. It knows no file format and no venue.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from core.model.instrument import Instrument
 from core.model.market import Candle
@@ -54,4 +54,16 @@ class MarketSource(Protocol):
         self, coin: str, interval_ns: int, end_ns: int, count: int
     ) -> tuple[Candle, ...]:
         """Return at most ``count`` candles that had closed by ``end_ns``, oldest first."""
+        ...
+
+
+@runtime_checkable
+class ReactiveSource(MarketSource, Protocol):
+    """A market that notices what local accounts trade with it."""
+
+    def react(self, coin: str, *, lots_signed: int, px: int, ts_ns: int) -> None:
+        """Hear that local accounts took ``lots_signed`` (above 0: bought) from the outside.
+
+        It may change ticks that have not been played yet, never one that has.
+        """
         ...

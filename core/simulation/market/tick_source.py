@@ -16,12 +16,15 @@ from core.model.errors import DataFileError
 from core.model.instrument import Instrument
 from core.model.market import Candle, Level
 from core.model.time import NS_PER_MS
-from core.simulation.market.candle_files import read_table
+from core.simulation.market.candle_files import TS_MS_MAX, TS_MS_MIN, read_table
 from core.simulation.market.ticks import MarketTick, MarketTrade
 from core.simulation.market.universe import SAMPLE_DIR, instrument_of, recorded_instruments
 
 L2_COLUMNS = ("ts_ms", "kind", "last_id", "prev_last_id", "side", "px", "sz")
 TRADE_COLUMNS = ("ts_ms", "px", "sz", "side")
+SIDES = ("B", "A")
+UNITS_MAX = 1e9
+"""No price or size reaches this many USDC or coins."""
 LEVELS = 10
 INTEREST_RATE_1H = 0.0000125
 """Hourly funding while the premium is small (venue documentation, Funding)."""
@@ -61,7 +64,7 @@ class TickSource:
     ) -> None:
         self._instrument = instrument_of(coin)
         self._updates = _read_updates(l2_path, self._instrument)
-        self._trades = _read_trades(trades_path, self._instrument)
+        self._trades = read_trades(trades_path, self._instrument)
         self._start_ns = self._updates[0].ts_ms * NS_PER_MS
         self._end_ns = self._updates[-1].ts_ms * NS_PER_MS + 1
 
@@ -179,6 +182,7 @@ def _read_updates(path: Path, instrument: Instrument) -> tuple[_Update, ...]:
     groups: dict[tuple[str, int], list[tuple[bool, int, int]]] = {}
     heads: dict[tuple[str, int], tuple[int, int]] = {}
     for ts_ms, kind, last_id, prev_id, side, px, sz in zip(*columns, strict=True):
+        _check_time(path, ts_ms)
         key = (kind, last_id)
         heads.setdefault(key, (ts_ms, prev_id))
         groups.setdefault(key, []).append((side == "b", *_units(path, instrument, px, sz)))
@@ -202,11 +206,23 @@ def _read_updates(path: Path, instrument: Instrument) -> tuple[_Update, ...]:
     return tuple(updates)
 
 
-def _read_trades(path: Path, instrument: Instrument) -> tuple[tuple[int, MarketTrade], ...]:
+def read_trades(path: Path, instrument: Instrument) -> tuple[tuple[int, MarketTrade], ...]:
+    """Read a file of `TRADE_COLUMNS`: (milliseconds, print on the grid), oldest first.
+
+    Trades of less than half a lot are left out.
+
+    Raises
+    ------
+    DataFileError
+        If the file is unusable, or a price, size or side is none.
+    """
     frame = read_table(path, TRADE_COLUMNS)
     rows = []
     for ts_ms, px, sz, side in zip(*(frame[name].to_list() for name in TRADE_COLUMNS), strict=True):
+        if side not in SIDES:
+            raise DataFileError(f"{path} should hold sides B (buy) or A (sell), held {side!r}")
         units, lots = _units(path, instrument, px, sz)
+        _check_time(path, ts_ms)
         is_buy = side == "B"
         if lots:
             rows.append((ts_ms, (on_grid(instrument, units, is_up=is_buy), lots, is_buy)))
@@ -214,7 +230,16 @@ def _read_trades(path: Path, instrument: Instrument) -> tuple[tuple[int, MarketT
     return tuple(rows)
 
 
-def _units(path: Path, instrument: Instrument, px: float, sz: float) -> tuple[int, int]:
-    if px is None or sz is None or not px > 0 or not sz >= 0:
+def _check_time(path: Path, ts_ms: object) -> None:
+    if not isinstance(ts_ms, int) or not TS_MS_MIN <= ts_ms <= TS_MS_MAX:
+        raise DataFileError(
+            f"{path} should hold times in milliseconds since 1970, as whole numbers, held {ts_ms!r}"
+        )
+
+
+def _units(path: Path, instrument: Instrument, px: object, sz: object) -> tuple[int, int]:
+    if not (isinstance(px, int | float) and isinstance(sz, int | float)) or not (
+        0 < px < UNITS_MAX and 0 <= sz < UNITS_MAX
+    ):
         raise DataFileError(f"{path} should hold prices above 0 and sizes, held {px!r} x {sz!r}")
     return round(px * instrument.px_scale), round(sz * instrument.lots_scale)

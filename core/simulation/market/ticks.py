@@ -26,10 +26,17 @@ class MarketTick(msgspec.Struct, frozen=True, gc=False):
         do not cross. It replaces the former picture completely.
     trades : tuple of MarketTrade
         Prints since the former tick of this coin, oldest first.
-    mark_px, oracle_px : int
+    mark_px : int or None
+        Price units, above 0, free of the price grid; ``None`` lets the venue compute the mark by
+        its documented rule.
+    oracle_px : int
         Price units, above 0, free of the price grid.
     funding_rate_1h : float or None
-        Hourly rate that holds from now on, as a share of notional; ``None`` keeps the former.
+        Hourly rate that holds from now on, as a share of notional; ``None`` keeps the former. A
+        coin that was never given one is paid by the venue's own premium samples.
+    external_px : int or None
+        Median mid of other venues' perpetuals in price units, where a source knows it; it takes
+        part in the venue's own mark.
     """
 
     ts_ns: int
@@ -37,6 +44,16 @@ class MarketTick(msgspec.Struct, frozen=True, gc=False):
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
     trades: tuple[MarketTrade, ...]
-    mark_px: int
+    mark_px: int | None
     oracle_px: int
     funding_rate_1h: float | None = None
+    external_px: int | None = None
+
+    @property
+    def shown_px(self) -> int:
+        """One price of this picture alone: its mark, else the middle of its touch, else oracle."""
+        if self.mark_px is not None:
+            return self.mark_px
+        if self.bids and self.asks:
+            return (self.bids[0][0] + self.asks[0][0]) // 2
+        return self.oracle_px

@@ -12,17 +12,22 @@ from collections.abc import Mapping
 
 import msgspec
 
+from core.model.instrument import MICRO_PER_USDC
 from core.simulation.venue.orders import Order
 from core.simulation.venue.outputs import (
     FillOutput,
     FundingOutput,
     LedgerOutput,
     LeverageSetting,
+    LiquidationOutput,
     OrderState,
 )
 from core.simulation.venue.settings import VenueSettings
 
 VOLUME_DAYS = 14
+REFERRAL_PERCENT = 4
+REFERRED_VOLUME_MICRO = 25_000_000 * MICRO_PER_USDC
+"""Discount of a referred account, and the volume up to which it has it."""
 
 
 class Position(msgspec.Struct, eq=False):
@@ -58,8 +63,20 @@ class Position(msgspec.Struct, eq=False):
         return value - self.cost_micro if self.lots > 0 else value + self.cost_micro
 
 
+class Holding(msgspec.Struct, eq=False):
+    """A spot token in an account, in its wei, and what it cost in USDC wei (0 for USDC)."""
+
+    wei: int = 0
+    entry_wei: int = 0
+
+
 class Account:
-    """State of one address. ``cash_micro`` is its cross raw USD, which may be below 0."""
+    """State of one address. ``cash_micro`` is its cross raw USD, which may be below 0.
+
+    ``moved_micro`` is what came to (or left) it without a trade. ``holdings`` are its spot tokens
+    by token index; what open orders lock is still part of them. ``spot_gain_wei`` is what tokens
+    that are gone brought over their cost, after fees, in USDC wei.
+    """
 
     __slots__ = (
         "address",
@@ -70,16 +87,25 @@ class Account:
         "funding",
         "funding_all_time",
         "history",
+        "holdings",
         "is_in_liquidation",
+        "is_referred",
         "ledger",
         "leverage",
+        "liquidations",
         "maker_rate_e8",
+        "moved_micro",
         "orders",
         "positions",
+        "requests_bought",
+        "requests_trickle_ns",
         "requests_used",
         "scheduled_cancel_ns",
         "scheduled_cancels",
         "slack_micro",
+        "spot_gain_wei",
+        "spot_maker_rate_e8",
+        "spot_taker_rate_e8",
         "taker_rate_e8",
         "volume_micro",
     )
@@ -89,23 +115,32 @@ class Account:
     ) -> None:
         self.address = address
         self.cash_micro = 0
+        self.moved_micro = 0
+        self.spot_gain_wei = 0
         self.positions: dict[str, Position] = {}
         self.leverage = dict(leverage)
         self.orders: dict[int, Order] = {}
         self.cloids: dict[str, int] = {}
+        self.holdings: dict[int, Holding] = {}
         self.taker_rate_e8 = settings.fee_tiers[0].taker_rate_e8
         self.maker_rate_e8 = settings.fee_tiers[0].maker_rate_e8
+        self.spot_taker_rate_e8 = settings.fee_tiers[0].spot_taker_rate_e8
+        self.spot_maker_rate_e8 = settings.fee_tiers[0].spot_maker_rate_e8
         self.volume_micro = 0
         self.daily_volume: dict[int, tuple[int, int]] = {}
         self.slack_micro = 0
         self.is_in_liquidation = False
         self.requests_used = 0
+        self.requests_bought = 0
+        self.requests_trickle_ns = 0
+        self.is_referred = False
         self.scheduled_cancel_ns: int | None = None
         self.scheduled_cancels = (0, 0)
         self.funding_all_time: dict[str, int] = {}
         self.fills: deque[FillOutput] = deque(maxlen=settings.fills_count_max)
         self.funding: deque[FundingOutput] = deque(maxlen=settings.fills_count_max)
         self.ledger: deque[LedgerOutput] = deque(maxlen=settings.fills_count_max)
+        self.liquidations: deque[LiquidationOutput] = deque(maxlen=settings.history_count_max)
         self.history: deque[OrderState] = deque(maxlen=settings.history_count_max)
 
     @property
@@ -211,19 +246,64 @@ class Account:
         self.slack_micro = 0
         position.slack_micro = 0
 
-    def add_volume(self, day: int, notional_micro: int, *, is_maker: bool) -> None:
-        """Count traded volume, cumulative and for the fee tier."""
-        self.volume_micro += notional_micro
-        taker, maker = self.daily_volume.get(day, (0, 0))
-        self.daily_volume[day] = (
-            (taker, maker + notional_micro) if is_maker else (taker + notional_micro, maker)
-        )
+    def token_wei(self, token: int) -> int:
+        """Return what the account holds of a spot token, locked or free, in the token's wei."""
+        holding = self.holdings.get(token)
+        return holding.wei if holding is not None else 0
 
-    def assess_fee_tier(self, day: int, settings: VenueSettings) -> None:
-        """Set the rates by the volume of the 14 days before ``day`` (venue: Fees)."""
+    def add_token(self, token: int, wei: int, entry_wei: int = 0) -> None:
+        """Book received tokens and what they cost, in USDC wei."""
+        assert wei >= 0, f"invariant: received tokens should be at least 0, was {wei}"
+        if wei == 0 and entry_wei == 0:
+            return
+        holding = self.holdings.setdefault(token, Holding())
+        holding.wei += wei
+        holding.entry_wei += entry_wei
+
+    def take_token(self, token: int, wei: int) -> int:
+        """Take tokens away and return their share of the cost, in USDC wei, rounded down.
+
+        Whoever takes the last wei takes the rest of the cost, so a round trip's PnL is exact.
+        """
+        if wei == 0:
+            return 0
+        held = self.token_wei(token)
+        assert 0 < wei <= held, f"invariant: token {token} should hold {wei} wei, was {held}"
+        holding = self.holdings[token]
+        share = holding.entry_wei * wei // held
+        holding.wei -= wei
+        holding.entry_wei -= share
+        if holding.wei == 0:
+            del self.holdings[token]
+        return share
+
+    def add_volume(self, day: int, notional_micro: int, *, is_maker: bool, weight: int = 1) -> None:
+        """Count traded volume, cumulative and, ``weight`` times, for the fee tier."""
+        self.volume_micro += notional_micro
+        counted = notional_micro * weight
+        taker, maker = self.daily_volume.get(day, (0, 0))
+        self.daily_volume[day] = (taker, maker + counted) if is_maker else (taker + counted, maker)
+
+    def tier_volume_micro(self, day: int) -> int:
+        """Return the weighted volume of the 14 days before ``day``; older days are forgotten."""
         kept = {d: v for d, v in self.daily_volume.items() if d >= day - VOLUME_DAYS}
         self.daily_volume = kept
-        volume = sum(taker + maker for d, (taker, maker) in kept.items() if d < day)
-        tier = next(t for t in reversed(settings.fee_tiers) if volume >= t.volume_micro_min)
+        return sum(taker + maker for d, (taker, maker) in kept.items() if d < day)
+
+    def discounted(self, rate_e8: int) -> int:
+        """Return a fee rate after the referral discount, which no rebate has.
+
+        Source: venue documentation, Fees: 4 % for the first 25M USDC of volume; recorded 0.000432
+        where the tier's rate is 0.00045.
+        """
+        if not self.is_referred or rate_e8 <= 0 or self.volume_micro >= REFERRED_VOLUME_MICRO:
+            return rate_e8
+        return rate_e8 * (100 - REFERRAL_PERCENT) // 100
+
+    def set_fee_tier(self, volume_micro: int, settings: VenueSettings) -> None:
+        """Set the rates by a 14-day volume (venue: Fees)."""
+        tier = next(t for t in reversed(settings.fee_tiers) if volume_micro >= t.volume_micro_min)
         self.taker_rate_e8 = tier.taker_rate_e8
         self.maker_rate_e8 = tier.maker_rate_e8
+        self.spot_taker_rate_e8 = tier.spot_taker_rate_e8
+        self.spot_maker_rate_e8 = tier.spot_maker_rate_e8

@@ -37,12 +37,20 @@ class AgentBook:
         self._removal_ns: dict[str, int] = {}
 
     def approve(
-        self, master: str, agent: str, name: str, valid_until_ns: int | None, now_ns: int
+        self,
+        master: str,
+        agent: str,
+        name: str,
+        valid_until_ns: int | None,
+        now_ns: int,
+        *,
+        count_max: int,
     ) -> str | None:
         """Approve, replace (same name) or remove (zero address) an agent.
 
         ``name`` may end in `` valid_until <ms>``, which wins over ``valid_until_ns``; without
-        either the agent lives for the settings' default time. Returns the venue's error text.
+        either the agent lives for the settings' default time. ``count_max`` are the named agents
+        an account may have. Returns the venue's error text.
         """
         name, stated_ns = _split_expiry(name)
         expiry_ns = stated_ns if stated_ns is not None else valid_until_ns
@@ -62,8 +70,8 @@ class AgentBook:
         if agent in self._living or agent in self._replaced or agent in self._removed:
             return texts.AGENT_USED
         named = sum(1 for a in self.of(master) if a.name)
-        if name and former is None and named >= self._settings.agents_named_max:
-            return texts.agents_too_many(self._settings.agents_named_max)
+        if name and former is None and named >= count_max:
+            return texts.agents_too_many(count_max)
         if former is not None:
             del self._living[former.address]
             self._replaced[former.address] = master
@@ -99,6 +107,13 @@ class AgentBook:
             for a in self.of(master)
             if a.name
         )
+
+    def unnamed(self, master: str) -> AgentRow | None:
+        """Return the agent without a name, if there is one."""
+        for agent in self.of(master):
+            if not agent.name:
+                return AgentRow(name="", address=agent.address, valid_until_ns=agent.valid_until_ns)
+        return None
 
     def canonical(self) -> list[list[object]]:
         """Return all agents, living and dead, as plain lists."""

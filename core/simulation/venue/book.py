@@ -13,6 +13,7 @@ from core.model.market import Level
 from core.simulation.venue.account import Account
 from core.simulation.venue.margin import MarginTable
 from core.simulation.venue.orders import LOTS_AHEAD_UNKNOWN, Order, OrderQueue
+from core.simulation.venue.settlement import Settlement
 
 PPM = 1_000_000
 
@@ -20,8 +21,10 @@ PPM = 1_000_000
 class CoinBook:
     """State of one coin. Prices are price units, sizes lots; 0 stands for a price not yet known.
 
+    ``settlement`` knows what a match here moves: positions and cash, or tokens.
     ``holders`` are the accounts with a position in the coin, in order of their first fill.
     ``outside_lots`` is the outside market's signed position, the counterpart of all others.
+    ``last_px`` is the last trade, outside prints included. While ``is_halted`` nobody trades.
     """
 
     __slots__ = (
@@ -31,17 +34,21 @@ class CoinBook:
         "bids",
         "holders",
         "instrument",
+        "is_halted",
+        "last_px",
         "local_asks",
         "local_bids",
         "mark_px",
         "oracle_px",
         "outside_lots",
         "rate_e10",
+        "settlement",
         "table",
     )
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: Instrument, settlement: Settlement) -> None:
         self.instrument = instrument
+        self.settlement = settlement
         self.table = MarginTable(instrument)
         self.bids: tuple[Level, ...] = ()
         self.asks: tuple[Level, ...] = ()
@@ -54,6 +61,8 @@ class CoinBook:
         self.rate_e10: int | None = None
         self.holders: dict[str, Account] = {}
         self.outside_lots = 0
+        self.last_px = 0
+        self.is_halted = False
 
     def local_side(self, *, is_buy: bool) -> OrderQueue:
         """Return the local resting bids or asks."""
@@ -105,6 +114,29 @@ class CoinBook:
             refresh_queue(self.local_bids, self.bids, is_bid=True, share_ppm=share_ppm)
         if len(self.local_asks):
             refresh_queue(self.local_asks, self.asks, is_bid=False, share_ppm=share_ppm)
+
+    def touch(self, *, is_buy: bool) -> tuple[int, int, int] | None:
+        """Return the best level of a side as the public sees it: price, lots, orders.
+
+        What the outside shows counts as one order.
+        """
+        levels = self.bids if is_buy else self.asks
+        px = self.best_px(is_buy=is_buy)
+        if px == 0:
+            return None
+        shown = levels[0][1] if levels and levels[0][0] == px else 0
+        local = self.local_side(is_buy=is_buy).at_px(px)
+        lots = shown + sum(order.lots_left for order in local)
+        return px, lots, len(local) + (shown > 0)
+
+    def local_at(self) -> dict[int, tuple[int, int]]:
+        """Return the count and the lots of local orders by price; no price is on both sides."""
+        found: dict[int, tuple[int, int]] = {}
+        for queue in (self.local_bids, self.local_asks):
+            for order in queue:
+                count, lots = found.get(order.px, (0, 0))
+                found[order.px] = (count + 1, lots + order.lots_left)
+        return found
 
     def merged(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """Return (bids, asks) as the public sees them, best first."""

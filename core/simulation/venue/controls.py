@@ -1,4 +1,4 @@
-"""What an account may set besides orders: leverage, isolated margin, dead-man switch, transfers.
+"""What an account may set besides orders: leverage, isolated margin, dead-man switch.
 
 Every function returns the venue's error text, or ``None`` when it was done. Source: reference
 sections 7.7, 8.9, 8.10 and 15.1.
@@ -6,6 +6,8 @@ sections 7.7, 8.9, 8.10 and 15.1.
 
 from __future__ import annotations
 
+from core.model.errors import GridError
+from core.model.instrument import decimal_units
 from core.model.time import utc_day
 from core.simulation.venue import texts
 from core.simulation.venue.account import Account, Position
@@ -17,8 +19,11 @@ from core.simulation.venue.margin import (
     order_margin_micro,
     withdrawable_micro,
 )
-from core.simulation.venue.outputs import LedgerOutput, LeverageSetting, VenueStatus
+from core.simulation.venue.outputs import LeverageSetting, VenueStatus
 from core.simulation.venue.state import VenueState
+
+LEVERAGE_DECIMALS = 6
+"""Decimals of a target leverage that still count."""
 
 
 def update_leverage(
@@ -28,7 +33,7 @@ def update_leverage(
     account, book = state.accounts.get(owner), state.books.get(coin)
     if account is None:
         return texts.must_deposit(owner)
-    if book is None:
+    if book is None or coin not in account.leverage:
         return texts.ASSET_UNKNOWN
     if not 1 <= leverage <= book.instrument.leverage_max:
         return texts.LEVERAGE_INVALID
@@ -78,6 +83,8 @@ def update_isolated_margin(state: VenueState, owner: str, coin: str, usd_micro: 
         return texts.NOT_ISOLATED
     if usd_micro > free_to_leave_micro(state, account):
         return texts.WITHDRAWAL_SHORT
+    if usd_micro < 0 and book.instrument.is_margin_locked:
+        return texts.MARGIN_LOCKED
     if usd_micro < 0:
         size = abs(position.lots) * book.mark_px
         margin = isolated_margin_micro(position, book.mark_px) + usd_micro
@@ -90,71 +97,42 @@ def update_isolated_margin(state: VenueState, owner: str, coin: str, usd_micro: 
     return None
 
 
+def top_up_isolated(state: VenueState, owner: str, coin: str, leverage_text: str) -> str | None:
+    """Add margin to an isolated position until its leverage falls to a target.
+
+    Parameters
+    ----------
+    leverage_text : str
+        Decimal such as ``"2.5"``: afterwards notional at mark over margin is at most this.
+
+    Notes
+    -----
+    Source: reference section 7.4, ``topUpIsolatedOnlyMargin``. A target that needs no more margin
+    than there is already is refused as an invalid leverage (assumption).
+    """
+    account, book = state.accounts.get(owner), state.books.get(coin)
+    if account is None:
+        return texts.must_deposit(owner)
+    position = account.positions.get(coin)
+    if book is None or position is None or position.is_cross:
+        return texts.NOT_ISOLATED
+    try:
+        leverage = decimal_units(leverage_text, LEVERAGE_DECIMALS, "leverage")
+    except GridError:
+        return texts.LEVERAGE_INVALID
+    if leverage <= 0:
+        return texts.LEVERAGE_INVALID
+    notional = abs(position.lots) * book.mark_px
+    needed = -(-notional * 10**LEVERAGE_DECIMALS // leverage)
+    missing = needed - isolated_margin_micro(position, book.mark_px)
+    if missing <= 0:
+        return texts.LEVERAGE_INVALID
+    return update_isolated_margin(state, owner, coin, missing)
+
+
 def free_to_leave_micro(state: VenueState, account: Account) -> int:
     """Return what may leave an account's cross margin."""
     return withdrawable_micro(cross_margin(account, state.books), order_margin_micro(account))
-
-
-def deposit(state: VenueState, address: str, usd_micro: int) -> None:
-    """Credit an account from outside, opening it if there is none."""
-    assert usd_micro > 0, f"invariant: a deposit should be above 0, was {usd_micro}"
-    state.begin_action()
-    state.deposits_micro += usd_micro
-    _move(state, state.open_account(address), "deposit", usd_micro)
-
-
-def withdraw(state: VenueState, address: str, usd_micro: int) -> str | None:
-    """Send money out; the venue's fee is part of the amount."""
-    account = state.accounts.get(address)
-    fee = state.settings.withdraw_fee_micro
-    if account is None:
-        return texts.must_deposit(address)
-    if not fee < usd_micro <= free_to_leave_micro(state, account):
-        return texts.WITHDRAWAL_SHORT
-    state.begin_action()
-    state.withdrawals_micro += usd_micro - fee
-    state.fees_micro += fee
-    _move(state, account, "withdraw", -usd_micro, fee_micro=fee)
-    return None
-
-
-def transfer(state: VenueState, source: str, destination: str, usd_micro: int) -> str | None:
-    """Move money between accounts; an unknown destination becomes an account."""
-    account = state.accounts.get(source)
-    if account is None:
-        return texts.must_deposit(source)
-    if not 0 < usd_micro <= free_to_leave_micro(state, account) or source == destination:
-        return texts.WITHDRAWAL_SHORT
-    state.begin_action()
-    kind = "internalTransfer"
-    _move(state, account, kind, -usd_micro, counterparty=destination)
-    _move(state, state.open_account(destination), kind, usd_micro, counterparty=source)
-    return None
-
-
-def _move(
-    state: VenueState,
-    account: Account,
-    kind: str,
-    amount_micro: int,
-    *,
-    fee_micro: int = 0,
-    counterparty: str = "",
-) -> None:
-    """Book one ledger row."""
-    account.cash_micro += amount_micro
-    account.slack_micro = 0
-    output = LedgerOutput(
-        owner=account.address,
-        kind=kind,
-        amount_micro=amount_micro,
-        ts_ns=state.now_ns,
-        hash=state.action_hash,
-        fee_micro=fee_micro,
-        counterparty=counterparty,
-    )
-    account.ledger.append(output)
-    state.outputs.append(output)
 
 
 def schedule_cancel(state: VenueState, owner: str, time_ns: int | None) -> str | None:
@@ -206,8 +184,8 @@ def _find_next_cancel(state: VenueState) -> None:
 def use_requests(state: VenueState, owner: str, count: int, *, is_cancel: bool) -> str | None:
     """Charge an account's request budget; return the venue's error text when it is spent.
 
-    Cancels may go on to ``min(cap + 100000, 2 * cap)``. The venue's trickle of one request per
-    10 s on a spent budget is left out (cautious).
+    Cancels may go on to ``min(cap + 100000, 2 * cap)``; on a spent budget one request each 10 s
+    still passes (venue documentation, Rate limits).
     """
     account = state.accounts.get(owner)
     if account is None:
@@ -216,11 +194,32 @@ def use_requests(state: VenueState, owner: str, count: int, *, is_cancel: bool) 
     limit = min(cap + 100_000, 2 * cap) if is_cancel else cap
     used = account.requests_used + count
     if used > limit:
-        return texts.requests_too_many(used, limit, account.volume_micro)
+        if count > 1 or state.now_ns < account.requests_trickle_ns:
+            return texts.requests_too_many(used, limit, account.volume_micro)
+        account.requests_trickle_ns = state.now_ns + state.settings.request_trickle_ns
     account.requests_used = used
     return None
 
 
+def reserve_requests(state: VenueState, owner: str, weight: int, destination: str) -> str | None:
+    """Buy ``weight`` requests for an account at the venue's price (0.0005 USDC each)."""
+    account, receiver = state.accounts.get(owner), state.accounts.get(destination)
+    if account is None:
+        return texts.must_deposit(owner)
+    if receiver is None:
+        return texts.must_deposit(destination)
+    cost = weight * state.settings.request_price_micro
+    if weight <= 0 or cost > free_to_leave_micro(state, account):
+        return texts.WITHDRAWAL_SHORT
+    state.begin_action()
+    account.cash_micro -= cost
+    account.slack_micro = 0
+    state.fees_micro += cost
+    receiver.requests_bought += weight
+    return None
+
+
 def requests_cap(state: VenueState, account: Account) -> int:
-    """Return the requests an address may have sent: a base and one per USDC traded."""
-    return state.settings.requests_base + account.volume_micro // 1_000_000
+    """Return the requests an address may have sent: a base, one per USDC traded, and bought."""
+    earned = state.settings.requests_base + account.volume_micro // 1_000_000
+    return earned + account.requests_bought

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.model.codes import Grouping, Tif
-from core.simulation.venue import texts
+from core.simulation.venue import open_interest, texts
 from core.simulation.venue.account import Account
 from core.simulation.venue.book import PPM, CoinBook
-from core.simulation.venue.margin import cross_margin, opening_lots, order_margin_micro
 from core.simulation.venue.orders import Order, Stage
 from core.simulation.venue.outputs import OrderRequest, VenueStatus
+from core.simulation.venue.settlement import Verdict
 from core.simulation.venue.state import VenueState
-
-Verdict = tuple[VenueStatus, str]
 
 
 def prevalidate(
@@ -30,6 +28,8 @@ def prevalidate(
         text = _prevalidate_one(state, request, grouping)
         if text is not None:
             return text
+    if len({state.books[request.coin].instrument.is_spot for request in requests}) > 1:
+        return texts.ASSET_CLASSES_MIXED
     if grouping is Grouping.NORMAL_TPSL:
         return _prevalidate_children(requests[0], requests[1:])
     if grouping is Grouping.POSITION_TPSL:
@@ -48,6 +48,9 @@ def _prevalidate_one(state: VenueState, request: OrderRequest, grouping: Groupin
     book = state.books.get(request.coin)
     if book is None:
         return texts.ASSET_UNKNOWN
+    text = book.settlement.malformed_text(request)
+    if text is not None:
+        return text
     if request.lots < 0:
         return texts.SIZE_INVALID
     if request.lots == 0 and grouping is not Grouping.POSITION_TPSL:
@@ -91,16 +94,18 @@ def judge(
     exist yet.
     """
     instrument = book.instrument
-    if instrument.is_delisted or book.mark_px == 0:
+    if instrument.is_delisted or book.is_halted or book.mark_px == 0:
         return VenueStatus.REJECTED, texts.TRADING_HALTED
+    if state.is_post_only and not is_post_only and (order.trigger is None or order.is_market):
+        return VenueStatus.REJECTED, texts.post_only_window(state.settings.post_only_spelling)
     trigger_px = order.trigger.trigger_px if order.trigger is not None else order.px
     if not (instrument.is_px_on_grid(order.px) and instrument.is_px_on_grid(trigger_px)):
         return VenueStatus.TICK_REJECTED, texts.tick_invalid(instrument)
     if _has_too_many(state, account, order):
         return VenueStatus.TOO_MANY_OPEN_ORDERS_REJECTED, texts.OPEN_ORDERS_TOO_MANY
     if _is_too_small(state, account, book, order):
-        minimum = state.settings.notional_min_micro
-        return VenueStatus.MIN_TRADE_NTL_REJECTED, texts.notional_too_small(instrument, minimum)
+        text = book.settlement.minimum_text(instrument, state.settings.notional_min_micro)
+        return VenueStatus.MIN_TRADE_NTL_REJECTED, text
     if order.stage is Stage.WAITING:
         return None
     if order.reduce_only and not _fit_reduce_only(state, account, order):
@@ -109,11 +114,12 @@ def judge(
         if order.is_due(book.mark_px):
             return VenueStatus.BAD_TRIGGER_PX_REJECTED, texts.trigger_invalid(instrument)
         return None
-    if not order.reduce_only:
-        if _exceeds_tier(account, book, order):
-            return VenueStatus.PERP_MAX_POSITION_REJECTED, texts.TIER_EXCEEDED
-        if not has_margin(state, account, book, order):
-            return VenueStatus.PERP_MARGIN_REJECTED, texts.margin_insufficient(instrument)
+    verdict = book.settlement.refusal(state, account, book, order)
+    if verdict is not None:
+        return verdict
+    verdict = open_interest.refusal(state, account, book, order)
+    if verdict is not None:
+        return verdict
     if is_post_only and book.would_match(is_buy=order.is_buy, px=order.px):
         bid, ask = book.best_px(is_buy=True), book.best_px(is_buy=False)
         return VenueStatus.BAD_ALO_PX_REJECTED, texts.post_only_matches(instrument, bid, ask)
@@ -138,7 +144,8 @@ def _is_too_small(state: VenueState, account: Account, book: CoinBook, order: Or
     is_taking = order.trigger is None and order.tif is Tif.IOC
     if is_taking and book.would_match(is_buy=order.is_buy, px=px):
         px = book.best_px(is_buy=not order.is_buy)
-    if px * order.lots_left >= state.settings.notional_min_micro:
+    minimum = state.settings.notional_min_micro * book.settlement.units_per_micro
+    if px * order.lots_left >= minimum:
         return False
     reducible = account.reducible_lots(order.coin, is_buy=order.is_buy)
     return not (order.reduce_only and 0 < reducible <= order.lots_left)
@@ -157,43 +164,3 @@ def _fit_reduce_only(state: VenueState, account: Account, order: Order) -> bool:
             return False
         order.lots_orig = order.lots_left = reducible
     return True
-
-
-def _exceeds_tier(account: Account, book: CoinBook, order: Order) -> bool:
-    """Check that the set leverage is allowed at the position's size after a full fill."""
-    limit = book.table.notional_micro_max(account.leverage[order.coin].leverage)
-    if limit is None:
-        return False
-    start = account.lots(order.coin)
-    end = start + (order.lots_left if order.is_buy else -order.lots_left)
-    return abs(end) > abs(start) and abs(end) * book.mark_px >= limit
-
-
-def has_margin(state: VenueState, account: Account, book: CoinBook, order: Order) -> bool:
-    """Tell whether the account can carry an order's initial margin.
-
-    An order that would match at once is valued at mark, as the position it makes will be; one
-    that rests at its limit. What only closes needs no margin.
-    """
-    start = account.lots(order.coin)
-    leverage = account.leverage[order.coin].leverage
-    if book.would_match(is_buy=order.is_buy, px=order.px):
-        end = start + (order.lots_left if order.is_buy else -order.lots_left)
-        margin_after = abs(end) * book.mark_px // leverage
-        required = margin_after - abs(start) * book.mark_px // leverage
-    else:
-        before = sum(
-            other.lots_left
-            for other in account.orders.values()
-            if other.coin == order.coin
-            and other.is_buy is order.is_buy
-            and other.stage is Stage.RESTING
-            and not other.reduce_only
-        )
-        opening = opening_lots(start, order.lots_left, is_buy=order.is_buy, closing_before=before)
-        required = order.px * opening // leverage
-    if required <= 0:
-        return True
-    cross = cross_margin(account, state.books)
-    free = cross.value_micro - cross.initial_micro - order_margin_micro(account)
-    return free >= required

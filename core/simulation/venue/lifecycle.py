@@ -122,11 +122,23 @@ def trim_reduce_only(state: VenueState, newest: Order) -> None:
             finish(state, order, VenueStatus.REDUCE_ONLY_CANCELED)
 
 
-def cancel_all(state: VenueState, owner: str, status: VenueStatus, coin: str = "") -> int:
-    """Cancel an account's open orders, of one coin if given; return how many died."""
+def cancel_all(
+    state: VenueState,
+    owner: str,
+    status: VenueStatus,
+    coin: str = "",
+    *,
+    is_margined_only: bool = False,
+) -> int:
+    """Cancel an account's open orders, of one coin if given; return how many died.
+
+    ``is_margined_only`` leaves spot orders alone, which no margin carries.
+    """
     account = state.account(owner)
     count = 0
     for order in tuple(account.orders.values()):
+        if is_margined_only and order.coin not in account.leverage:
+            continue
         if order.stage is not Stage.DEAD and coin in ("", order.coin):
             finish(state, order, status)
             count += 1

@@ -109,7 +109,8 @@ def order_margin_micro(account: Account, skipped: Order | None = None) -> int:
     """Return the margin that resting orders hold: limit price times size over leverage.
 
     Orders against a position hold nothing for the lots they would close; the oldest orders use
-    up that allowance first. Reduce-only and untriggered orders hold nothing.
+    up that allowance first. Reduce-only and untriggered orders hold nothing, and spot orders lock
+    tokens instead.
 
     Parameters
     ----------
@@ -120,6 +121,8 @@ def order_margin_micro(account: Account, skipped: Order | None = None) -> int:
     allowances: dict[str, int] = {}
     for order in account.orders.values():
         if order.reduce_only or order.stage is not Stage.RESTING or order is skipped:
+            continue
+        if order.coin not in account.leverage:
             continue
         lots = order.lots_left
         position = account.positions.get(order.coin)

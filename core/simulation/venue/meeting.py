@@ -22,6 +22,8 @@ def meet(state: VenueState, book: CoinBook, tick: MarketTick) -> None:
     if has_orders:
         for px, lots, is_buy in tick.trades:
             _meet_print(state, book, px=px, lots=lots, is_buy=is_buy)
+    if tick.trades:
+        book.last_px = tick.trades[-1][0]
     book.bids = tick.bids
     book.asks = tick.asks
     if has_orders:
@@ -29,6 +31,13 @@ def meet(state: VenueState, book: CoinBook, tick: MarketTick) -> None:
         _meet_quotes(state, book, is_bid=False)
         book.refresh_queues(state.queue_share_ppm)
         prune_reduce_only(state)
+
+
+def look_only(state: VenueState, book: CoinBook, tick: MarketTick) -> None:
+    """Show a tick's depth without letting anybody trade, as while a coin is halted."""
+    book.bids = tick.bids
+    book.asks = tick.asks
+    book.refresh_queues(state.queue_share_ppm)
 
 
 def _meet_print(state: VenueState, book: CoinBook, *, px: int, lots: int, is_buy: bool) -> None:

@@ -14,8 +14,11 @@ import msgspec
 from core.model.codes import Tif, TriggerKind
 from core.model.instrument import Instrument
 from core.simulation.venue.outputs import OrderSnapshot, TriggerRequest, VenueStatus
+from core.simulation.venue.records import BuilderFee
 
 LOTS_AHEAD_UNKNOWN = -1
+TENTHS_BPS = 100_000
+"""Tenths of a basis point in the whole."""
 
 
 class Stage(IntEnum):
@@ -52,6 +55,8 @@ class Order(msgspec.Struct, kw_only=True, eq=False):
         Outside size of the level when last seen, and what traded there since.
     queue_seq : int
         Time priority among local orders, given when the order rests or is armed.
+    twap_id : int or None
+        The TWAP order this one is a slice of.
     """
 
     owner: str
@@ -77,11 +82,17 @@ class Order(msgspec.Struct, kw_only=True, eq=False):
     level_lots: int = 0
     level_traded: int = 0
     queue_seq: int = 0
+    builder: BuilderFee | None = None
+    twap_id: int | None = None
 
     @property
     def lots_filled(self) -> int:
         """Lots executed so far, of an order that was never capped below its size."""
         return self.lots_orig - self.lots_left
+
+    def builder_fee(self, notional: int) -> int:
+        """Return the builder's share of a fill, in the notional's unit, truncated."""
+        return 0 if self.builder is None else notional * self.builder.tenths_bps // TENTHS_BPS
 
     @property
     def is_market(self) -> bool:
@@ -155,6 +166,8 @@ class OrderQueue:
 
 def order_type_text(order: Order) -> str:
     """Return the venue's ``orderType`` text."""
+    if order.twap_id is not None:
+        return "Twap Slice"
     if order.trigger is None:
         return "Market" if order.is_market else "Limit"
     kind = "Stop" if order.trigger.kind is TriggerKind.STOP_LOSS else "Take Profit"

@@ -12,6 +12,7 @@ import msgspec
 
 from core.model.account import Fill
 from core.model.codes import Tif, TriggerKind
+from core.simulation.venue.records import BuilderFee, Token, TwapOutput
 
 
 class TriggerRequest(msgspec.Struct, frozen=True):
@@ -27,7 +28,8 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     Exactly one of ``tif`` and ``trigger`` is given. ``lots`` is above 0, or 0 for a position
     TP/SL that closes whatever the position is. ``is_market`` marks the web app's market order
-    (``FrontendMarket``): an IOC with another name and another error text.
+    (``FrontendMarket``): an IOC with another name and another error text. ``builder`` is paid on
+    top.
     """
 
     coin: str
@@ -39,6 +41,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     trigger: TriggerRequest | None = None
     cloid: str | None = None
     is_market: bool = False
+    builder: BuilderFee | None = None
 
 
 class AnswerKind(StrEnum):
@@ -82,6 +85,9 @@ class VenueStatus(StrEnum):
     REDUCE_ONLY_CANCELED = "reduceOnlyCanceled"
     SIBLING_FILLED_CANCELED = "siblingFilledCanceled"
     LIQUIDATED_CANCELED = "liquidatedCanceled"
+    OPEN_INTEREST_CAP_CANCELED = "openInterestCapCanceled"
+    DELISTED_CANCELED = "delistedCanceled"
+    VAULT_WITHDRAWAL_CANCELED = "vaultWithdrawalCanceled"
     SCHEDULED_CANCEL = "scheduledCancel"
     REJECTED = "rejected"
     TICK_REJECTED = "tickRejected"
@@ -93,6 +99,11 @@ class VenueStatus(StrEnum):
     BAD_TRIGGER_PX_REJECTED = "badTriggerPxRejected"
     MARKET_ORDER_NO_LIQUIDITY_REJECTED = "marketOrderNoLiquidityRejected"
     PERP_MAX_POSITION_REJECTED = "perpMaxPositionRejected"
+    POSITION_INCREASE_AT_CAP_REJECTED = "positionIncreaseAtOpenInterestCapRejected"
+    POSITION_FLIP_AT_CAP_REJECTED = "positionFlipAtOpenInterestCapRejected"
+    TOO_AGGRESSIVE_AT_CAP_REJECTED = "tooAggressiveAtOpenInterestCapRejected"
+    OPEN_INTEREST_INCREASE_REJECTED = "openInterestIncreaseRejected"
+    INSUFFICIENT_SPOT_BALANCE_REJECTED = "insufficientSpotBalanceRejected"
     TOO_MANY_OPEN_ORDERS_REJECTED = "tooManyOpenOrdersRejected"
 
     @property
@@ -153,13 +164,27 @@ class LiquidationMark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FillOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """One side of a match; ``direction`` is the venue's display text such as ``Open Long``."""
+    """One side of a match; ``direction`` is the venue's display text such as ``Open Long``.
+
+    ``fee_token``, ``fee_wei`` and ``start_wei`` are set for spot, where the buyer pays in what he
+    bought; ``fill.fee_micro`` then is the fee's value at the fill's price, and ``start_wei`` the
+    balance of the base token before the fill, which may be finer than lots. Both count their
+    token's wei of ``fee_decimals`` and ``start_decimals``. ``builder_fee_micro`` is part of the
+    fee. ``twap_id`` names the TWAP order this fill is a slice of.
+    """
 
     owner: str
     fill: Fill
     direction: str
     hash: str
     liquidation: LiquidationMark | None = None
+    fee_token: str = "USDC"
+    fee_wei: int | None = None
+    fee_decimals: int = 0
+    start_wei: int | None = None
+    start_decimals: int = 0
+    builder_fee_micro: int = 0
+    twap_id: int | None = None
 
 
 class TradeOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -190,11 +215,40 @@ class FundingOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hash: str
 
 
-class LedgerOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Money that moved without a trade, signed from the owner's wallet.
+class AssetMove(msgspec.Struct, frozen=True, kw_only=True):
+    """Spot tokens (or USDC of either side) that moved: who sent what to whom, both ends alike.
 
-    ``kind`` is ``deposit``, ``withdraw``, ``internalTransfer`` or ``liquidation``; ``fee_micro``
-    is part of the amount. ``counterparty`` is the other address of a transfer.
+    ``source_dex`` and ``destination_dex`` read ``spot`` or, for the perpetuals' side, empty. The
+    sender paid ``fee_wei`` of USDC on top; ``usdc_value_wei`` is the worth at mark.
+    """
+
+    user: str
+    destination: str
+    source_dex: str
+    destination_dex: str
+    token: Token
+    amount_wei: int
+    usdc_value_wei: int
+    fee_wei: int = 0
+
+
+class VaultMove(msgspec.Struct, frozen=True):
+    """Money between a vault and a user; a withdrawal tells what became of what was asked for."""
+
+    vault: str
+    user: str
+    requested_micro: int = 0
+    commission_micro: int = 0
+    closing_cost_micro: int = 0
+    basis_micro: int = 0
+
+
+class LedgerOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Money that moved without a trade, signed from the owner's perpetuals wallet.
+
+    ``kind`` is the venue's word (``deposit``, ``internalTransfer``, ``send`` ...). ``amount_micro``
+    is 0 where only spot tokens moved; ``move`` then tells which. ``fee_micro`` is what the sender
+    paid, part of his amount. ``counterparty`` is the other address of a transfer.
     """
 
     owner: str
@@ -204,6 +258,8 @@ class LedgerOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hash: str
     fee_micro: int = 0
     counterparty: str = ""
+    move: AssetMove | None = None
+    vault: VaultMove | None = None
 
 
 class LiquidationOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -220,7 +276,13 @@ class LiquidationOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 VenueOutput = (
-    OrderOutput | FillOutput | TradeOutput | FundingOutput | LedgerOutput | LiquidationOutput
+    OrderOutput
+    | FillOutput
+    | TradeOutput
+    | FundingOutput
+    | LedgerOutput
+    | LiquidationOutput
+    | TwapOutput
 )
 
 OUTSIDE = "0x0000000000000000000000000000000000000000"
@@ -287,10 +349,14 @@ class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActiveAsset(msgspec.Struct, frozen=True, kw_only=True):
-    """Leverage setting of a coin and what could be traded with it, buying and selling."""
+    """Leverage setting of a coin and what could be traded with it, buying and selling.
+
+    ``raw_usd_micro`` is the margin account of an isolated position, 0 where there is none.
+    """
 
     leverage: int
     is_cross: bool
+    raw_usd_micro: int
     trade_lots_max: tuple[int, int]
     available_micro: tuple[int, int]
     mark_px: int
@@ -313,7 +379,7 @@ class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserRole(msgspec.Struct, frozen=True, kw_only=True):
-    """What an address is: ``user``, ``agent`` (of ``master``) or ``missing``."""
+    """What an address is: ``user``, ``vault``, ``missing``, or a master's agent or sub-account."""
 
     role: str
     master: str = ""
@@ -325,6 +391,7 @@ class RateBudget(msgspec.Struct, frozen=True, kw_only=True):
     requests_used: int
     requests_cap: int
     volume_micro: int
+    requests_surplus: int = 0
 
 
 class FeeRates(msgspec.Struct, frozen=True, kw_only=True):
@@ -332,5 +399,8 @@ class FeeRates(msgspec.Struct, frozen=True, kw_only=True):
 
     taker_rate_e8: int
     maker_rate_e8: int
+    spot_taker_rate_e8: int
+    spot_maker_rate_e8: int
+    is_referred: bool
     daily_volume_micro: tuple[tuple[int, int, int], ...]
-    """(UTC day number, taker volume, maker volume), oldest first."""
+    """(UTC day number, taker volume, maker volume), oldest first; spot counts double."""

@@ -158,6 +158,7 @@ def _new_order(
         trigger=request.trigger,
         is_position_tpsl=is_position_tpsl,
         placed_ns=state.now_ns,
+        builder=request.builder,
     )
     state.add_order(order)
     return order
@@ -190,13 +191,7 @@ def _send(
 def _answer(state: VenueState, order: Order, execution: Execution) -> OrderAnswer:
     """Word what became of a limit order: resting, filled (also in part) or an error."""
     if order.status.is_rejected:
-        instrument = state.books[order.coin].instrument
-        text = (
-            texts.market_no_liquidity(instrument)
-            if order.is_market
-            else texts.ioc_no_match(instrument)
-        )
-        return _error(text, oid=order.oid, cloid=order.cloid)
+        return _error(execution.text, oid=order.oid, cloid=order.cloid)
     if order.stage is Stage.RESTING or execution.lots == 0:
         return OrderAnswer(kind=AnswerKind.RESTING, oid=order.oid, cloid=order.cloid)
     instrument = state.books[order.coin].instrument
@@ -205,7 +200,7 @@ def _answer(state: VenueState, order: Order, execution: Execution) -> OrderAnswe
         oid=order.oid,
         cloid=order.cloid,
         lots=execution.lots,
-        avg_px=instrument.px_text(execution.notional_micro // execution.lots),
+        avg_px=instrument.px_text(execution.notional // execution.lots),
     )
 
 

@@ -148,9 +148,11 @@ def active_asset(state: VenueState, account: Account, coin: str) -> ActiveAsset:
     free = max(0, cross.value_micro - cross.initial_micro - held)
     mark_px = state.books[coin].mark_px
     lots = free * setting.leverage // mark_px if mark_px else 0
+    position = account.positions.get(coin)
     return ActiveAsset(
         leverage=setting.leverage,
         is_cross=setting.is_cross,
+        raw_usd_micro=0 if position is None else position.raw_usd_micro,
         trade_lots_max=(lots, lots),
         available_micro=(free, free),
         mark_px=mark_px,

@@ -7,7 +7,7 @@ same actions give the same bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,14 +25,31 @@ from core.simulation.venue.outputs import (
     VenueOutput,
     VenueStatus,
 )
+from core.simulation.venue.records import USDC, USDC_WEI_PER_MICRO
 from core.simulation.venue.settings import VenueSettings
+from core.simulation.venue.settlement import Settlement
 
 OID_START = 100_000_000_000
 """First order id; above 2^32, as on the venue, so that nobody stores 32 bits."""
 
+ZERO_HASH = "0x" + "0" * 64
+"""Hash of what the venue does by itself (recorded: TWAP slices)."""
+
 _TID_BITS = 50
 _TID_STEP = 0x2545F4914F6CD
 """Odd, so multiples of it modulo 2^50 repeat only after 2^50 trades and look like hashes."""
+
+
+class TokenPool(msgspec.Struct, eq=False):
+    """One spot token outside the accounts, in its wei.
+
+    ``outside_wei`` is the outside market's side of every trade with it, ``fees_wei`` what the venue
+    kept; with what the accounts hold they sum to ``deposited_wei``.
+    """
+
+    outside_wei: int = 0
+    fees_wei: int = 0
+    deposited_wei: int = 0
 
 
 class VenueState:
@@ -40,29 +57,40 @@ class VenueState:
 
     ``outside_cash_micro`` is the outside market's side of every trade with it, ``fees_micro``
     what the venue kept, ``funding_pool_micro`` the counterpart of all funding. With the accounts
-    and the liquidator they always sum to deposits minus withdrawals.
+    and the liquidator they always sum to deposits minus withdrawals; USDC on the spot side, whose
+    pool is `USDC`, is counted with them, since it moves between the two. ``pools`` are those of
+    the spot tokens, by index.
     """
 
     def __init__(
-        self, instruments: Sequence[Instrument], settings: VenueSettings, start_ns: int
+        self,
+        instruments: Sequence[Instrument],
+        settings: VenueSettings,
+        start_ns: int,
+        settlements: Mapping[str, Settlement],
     ) -> None:
-        assert not any(i.is_spot for i in instruments), "invariant: only perpetuals trade here"
         self.settings = settings
         self.now_ns = start_ns
-        self.books = {i.coin: CoinBook(i) for i in instruments}
+        self.books = {i.coin: CoinBook(i, settlements[i.coin]) for i in instruments}
         self.leverage_defaults = {
             i.coin: LeverageSetting(
                 min(settings.leverage_default, i.leverage_max), not i.is_isolated_only
             )
             for i in instruments
+            if not i.is_spot
         }
         self.accounts: dict[str, Account] = {}
+        self.masters: dict[str, str] = {}
+        """Sub-account to its master."""
         self.liquidator = Account(LIQUIDATOR, settings, self.leverage_defaults)
         self.orders: dict[int, Order] = {}
         self.outputs: list[VenueOutput] = []
         self.outside_cash_micro = 0
         self.fees_micro = 0
         self.funding_pool_micro = 0
+        self.rewards_micro: dict[str, int] = {}
+        """Builder fees that wait to be claimed, by builder."""
+        self.pools: dict[int, TokenPool] = {USDC: TokenPool()}
         self.deposits_micro = 0
         self.withdrawals_micro = 0
         self.oid_next = OID_START
@@ -71,6 +99,9 @@ class VenueState:
         self.action_count = 0
         self.hour_next_ns = (start_ns // NS_PER_HOUR + 1) * NS_PER_HOUR
         self.cancel_next_ns: int | None = None
+        self.post_only_until_ns = 0
+        self.open_interest_starts: dict[str, tuple[int, int]] = {}
+        """Coin to (minute, open lots when somebody first asked in it)."""
         self.unpruned: dict[tuple[str, str], None] = {}
         self.queue_share_ppm = round(settings.queue_share * PPM)
         self.band_floor_ppm = PPM - round(settings.price_band * PPM)
@@ -82,6 +113,16 @@ class VenueState:
         """Start a new transaction: what follows shares one hash."""
         self.action_count += 1
         self._hash_text = ""
+
+    def begin_system_action(self) -> None:
+        """Start what no transaction asked for, such as a TWAP slice: its hash is all zeros."""
+        self.action_count += 1
+        self._hash_text = ZERO_HASH
+
+    @property
+    def is_post_only(self) -> bool:
+        """Whether the time after a network upgrade still runs, in which only ALO is accepted."""
+        return self.now_ns < self.post_only_until_ns
 
     @property
     def action_hash(self) -> str:
@@ -158,14 +199,30 @@ class VenueState:
         if order.cloid is not None and account.cloids.get(order.cloid) == oid:
             del account.cloids[order.cloid]
 
+    def earn(self, builder: str, fee_micro: int) -> None:
+        """Put a builder's fee aside until he claims it."""
+        self.rewards_micro[builder] = self.rewards_micro.get(builder, 0) + fee_micro
+
     # --- checks ---------------------------------------------------------------------------
 
-    def conservation_error_micro(self) -> int:
-        """Return the money that appeared (or vanished) since the start: always 0."""
+    def usdc_error_wei(self) -> int:
+        """Return the USDC that appeared (or vanished) since the start, in wei: always 0."""
         held = sum(account.raw_usd_micro for account in self.accounts.values())
         held += self.liquidator.raw_usd_micro
         held += self.outside_cash_micro + self.fees_micro + self.funding_pool_micro
-        return held - (self.deposits_micro - self.withdrawals_micro)
+        held += sum(self.rewards_micro.values())
+        error = held - (self.deposits_micro - self.withdrawals_micro)
+        return error * USDC_WEI_PER_MICRO + self._pool_error_wei(USDC)
+
+    def token_error_wei(self, token: int) -> int:
+        """Return how much of a token appeared (or vanished) since the start: always 0."""
+        return self.usdc_error_wei() if token == USDC else self._pool_error_wei(token)
+
+    def _pool_error_wei(self, token: int) -> int:
+        """Return what accounts and pool hold of a token beyond what came from outside."""
+        pool = self.pools.get(token) or TokenPool()
+        held = sum(account.token_wei(token) for account in self.accounts.values())
+        return held + pool.outside_wei + pool.fees_wei - pool.deposited_wei
 
     def position_error_lots(self, coin: str) -> int:
         """Return the sum of all positions in a coin, the outside's included: always 0."""
@@ -179,6 +236,13 @@ class VenueState:
             [self.now_ns, self.oid_next, self.trade_count, self.action_count, self.queue_seq],
             [self.outside_cash_micro, self.fees_micro, self.funding_pool_micro],
             [self.deposits_micro, self.withdrawals_micro],
+            [
+                [token, pool.outside_wei, pool.fees_wei, pool.deposited_wei]
+                for token, pool in sorted(self.pools.items())
+            ],
+            sorted(self.masters.items()),
+            sorted(self.rewards_micro.items()),
+            [self.post_only_until_ns, sorted(self.open_interest_starts.items())],
             [_canonical_book(coin, self.books[coin]) for coin in sorted(self.books)],
             [_canonical_account(a) for a in sorted(accounts, key=lambda a: a.address)],
         ]
@@ -188,9 +252,10 @@ def _canonical_book(coin: str, book: CoinBook) -> list[Any]:
     """Return one coin's market as plain lists."""
     places = [(o.oid, o.lots_ahead, o.level_lots, o.level_traded) for o in book.local_bids]
     places += [(o.oid, o.lots_ahead, o.level_lots, o.level_traded) for o in book.local_asks]
-    prices = [book.mark_px, book.oracle_px, book.rate_e10, book.outside_lots]
+    prices = [book.mark_px, book.oracle_px, book.last_px, book.rate_e10, book.outside_lots]
+    flags = [book.is_halted, book.instrument.is_delisted]
     armed = [o.oid for o in book.armed_below] + [o.oid for o in book.armed_above]
-    return [coin, prices, book.bids, book.asks, places, armed]
+    return [coin, prices, flags, book.bids, book.asks, places, armed]
 
 
 def _canonical_account(account: Account) -> list[Any]:
@@ -208,8 +273,14 @@ def _canonical_account(account: Account) -> list[Any]:
     ]
     settings = [[c, s.leverage, s.is_cross] for c, s in sorted(account.leverage.items())]
     counters = [account.volume_micro, account.requests_used, account.scheduled_cancel_ns]
+    counters += [account.requests_bought, account.requests_trickle_ns, account.is_referred]
     rates = [account.taker_rate_e8, account.maker_rate_e8, sorted(account.daily_volume.items())]
-    return [account.address, account.cash_micro, positions, orders, settings, counters, rates]
+    rates += [account.spot_taker_rate_e8, account.spot_maker_rate_e8]
+    money = [
+        account.cash_micro,
+        [[token, h.wei, h.entry_wei] for token, h in sorted(account.holdings.items())],
+    ]
+    return [account.address, money, positions, orders, settings, counters, rates]
 
 
 def digest(parts: list[Any]) -> str:

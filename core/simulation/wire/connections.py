@@ -1,7 +1,8 @@
 """One websocket client: a bounded queue of frames and the task that writes them.
 
 A client that reads too slowly is cut off instead of growing the venue's memory; it may reconnect
-and gets snapshots. It knows bytes, not messages.
+and gets snapshots. A client to which nothing was sent for a while is cut off too, as the venue
+does. It knows bytes, not messages.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Iterable
 from typing import Protocol
+
+from core.model.ports import Clock
+from core.model.time import NS_PER_S
 
 FRAMES_QUEUED_MAX = 4_096
 BYTES_QUEUED_MAX = 16 * 1024 * 1024
@@ -34,16 +39,25 @@ class Connection:
     ----------
     sink : FrameSink
         The client's socket.
+    clock : Clock or None
+        Says when something was sent; only `watch` needs it.
     frames_max : int
         Frames that may wait; one more ends the connection.
     """
 
-    def __init__(self, sink: FrameSink, *, frames_max: int = FRAMES_QUEUED_MAX) -> None:
-        self._sink = sink
+    def __init__(
+        self,
+        sink: FrameSink,
+        clock: Clock | None = None,
+        *,
+        frames_max: int = FRAMES_QUEUED_MAX,
+    ) -> None:
+        self._sink, self._clock = sink, clock
         self._frames_max = frames_max
         self._queue: deque[bytes] = deque()
         self._bytes = 0
         self._has_frames = asyncio.Event()
+        self._sent_ns = 0
         self.is_cut = False
         self.keys: dict[tuple[object, ...], None] = {}
 
@@ -63,6 +77,11 @@ class Connection:
         self._bytes += len(frame)
         self._has_frames.set()
 
+    def push_all(self, frames: Iterable[bytes]) -> None:
+        """Queue several frames, in order."""
+        for frame in frames:
+            self.push(frame)
+
     def cut(self) -> None:
         """Drop what waits and end the connection."""
         self.is_cut = True
@@ -80,5 +99,19 @@ class Connection:
                     frame = self._queue.popleft()
                     self._bytes -= len(frame)
                     await self._sink.send(frame)
+                if self._clock is not None:
+                    self._sent_ns = self._clock.now_ns()
         self.cut()
         await self._sink.close()
+
+    async def watch(self, idle_ns: int) -> None:
+        """Cut the client off once nothing has been sent to it for ``idle_ns`` of the clock."""
+        clock = self._clock
+        assert clock is not None, "invariant: a watched connection has a clock"
+        self._sent_ns = max(self._sent_ns, clock.now_ns())
+        while not self.is_cut:
+            left_ns = self._sent_ns + idle_ns - clock.now_ns()
+            if left_ns <= 0:
+                self.cut()
+            else:
+                await clock.sleep(left_ns / NS_PER_S)

@@ -1,9 +1,10 @@
-"""From news to frames: who subscribed to what, what changed, and what one message then says.
+"""From news to frames: who listens to which channel, and what one message then says.
 
-The pump hands over ticks and outputs when they happen and asks for the rows that subscribers want;
-it hands the rows back when they have travelled. Rows that wait together are coalesced: states
-(books, mids, contexts) keep the newest, lists (prints, fills, order updates) are joined, candles
-keep one row per bar. Order within a channel is never changed.
+The pump hands over ticks and outputs when they happen and asks for the rows that somebody wants;
+it hands the rows back when they have travelled. What a row is, and how rows that travelled
+together become messages, is each channel's business (``channels``). Here a message is encoded once
+and goes to all who listen, so the cost of a moment depends on the keys that are subscribed to, not
+on who subscribed. Order within a channel is never changed.
 """
 
 from __future__ import annotations
@@ -13,56 +14,40 @@ from typing import Any
 
 import msgspec
 
-from core.model.time import NS_PER_MS, NS_PER_S
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.market.candles import INTERVALS_NS, CandleBuilder
 from core.simulation.market.ticks import MarketTick
-from core.simulation.venue.outputs import (
-    LIQUIDATOR,
-    FillOutput,
-    FundingOutput,
-    LedgerOutput,
-    LiquidationOutput,
-    OrderOutput,
-    TradeOutput,
-    VenueOutput,
-)
-from core.simulation.wire.board import BOOK_LEVELS, BOOK_LEVELS_FAST, MarketBoard
+from core.simulation.venue.outputs import OrderOutput, TradeOutput, VenueOutput
+from core.simulation.wire.board import MarketBoard
+from core.simulation.wire.channels import CHANNELS, read_subscription
+from core.simulation.wire.channels.base import Channel, ChannelContext, ChannelSettings
 from core.simulation.wire.connections import Connection
-from core.simulation.wire.rows import (
-    Row,
-    account_row,
-    fill_row,
-    frontend_row,
-    funding_stream_row,
-    ledger_row,
-    liquidation_event,
-    liquidation_ledger_row,
-    order_row,
-)
+from core.simulation.wire.rows import Row
 from core.simulation.wire.subscriptions import Key, Subscription
-from core.simulation.wire.text import ms
 
-BOOK_EVERY_NS = 5 * NS_PER_S
-BOOK_FAST_EVERY_NS = 500 * NS_PER_MS
-MIDS_EVERY_NS = 2 * NS_PER_S
-"""Cadences observed in 2026 (reference section 11.4)."""
-SNAPSHOT_ROWS_MAX = 2_000
-NEWEST_WINS = frozenset(
-    {"bbo", "l2Book", "activeAssetCtx", "allMids", "openOrders", "clearinghouseState"}
-)
-ROWS_KEY = {
-    "userFills": "fills",
-    "userFundings": "fundings",
-    "userNonFundingLedgerUpdates": "nonFundingLedgerUpdates",
-}
-
-KeyedRow = tuple[Key, Any]
+KeyedRow = tuple[Key, int, Any]
+"""A row on its way: whose it is, its place among all rows, and what it says."""
+_DEFAULT_SETTINGS = ChannelSettings()
+_NONE: dict[Key, Channel] = {}
 _encode = msgspec.json.Encoder().encode
 
 
+class _Line:
+    """One key that somebody listens to.
+
+    Each listener has the place of the last row that his snapshot already holds: rows up to there
+    may still be travelling and are not told to him again.
+    """
+
+    __slots__ = ("channel", "listeners", "snapshot_seq")
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.listeners: dict[Connection, int] = {}
+        self.snapshot_seq = 0
+
+
 class Hub:
-    """Subscribers by key, and the rows and frames they get.
+    """Listeners by key, and the rows and frames they get.
 
     Parameters
     ----------
@@ -70,260 +55,164 @@ class Hub:
         Market rows.
     exchange : SimulatedExchange
         Account rows.
+    settings : ChannelSettings
+        Cadences and disputed shapes.
     """
 
-    def __init__(self, board: MarketBoard, exchange: SimulatedExchange) -> None:
+    def __init__(
+        self,
+        board: MarketBoard,
+        exchange: SimulatedExchange,
+        settings: ChannelSettings = _DEFAULT_SETTINGS,
+    ) -> None:
         self._board = board
-        self._exchange = exchange
-        self._subscribers: dict[Key, dict[Connection, None]] = {}
-        self._by_coin: dict[str, list[Key]] = {}
-        self._builders: dict[Key, CandleBuilder] = {}
-        self._due_ns: dict[Key, int] = {}
-        self._last_bbo: dict[str, Any] = {}
-        self._liquidation_count = 0
+        self._context = ChannelContext(board, exchange, settings)
+        self._lines: dict[Key, _Line] = {}
+        self._of_market: dict[Key, Channel] = {}
+        self._of_coin: dict[str, dict[Key, Channel]] = {}
+        self._of_owner: dict[str, dict[Key, Channel]] = {}
+        self._row_seq = 0
         self.frame_count = 0
+        self.encode_count = 0
+
+    @property
+    def key_count(self) -> int:
+        """How many different keys are listened to."""
+        return len(self._lines)
 
     # --- who -----------------------------------------------------------------------------------
 
-    def add(self, connection: Connection, subscription: Subscription) -> None:
-        """Let a connection hear a key from now on."""
-        key = subscription.key
-        if key not in self._subscribers:
-            self._subscribers[key] = {}
-            if len(key) > 1 and subscription.user is None:
-                self._by_coin.setdefault(key[1], []).append(key)
-            if key[0] == "candle" and self._board.has_market(key[1]):
-                history = self._board.history(key[1])
-                self._builders[key] = history.builder(INTERVALS_NS[key[2]])
-        self._subscribers[key][connection] = None
-        connection.keys[key] = None
+    def read(self, wish: Any) -> Subscription | None:
+        """Read a subscription object; ``None`` if the venue would not know it."""
+        return read_subscription(wish, self._context)
+
+    def join(self, connection: Connection, subscription: Subscription, now_ns: int) -> list[bytes]:
+        """Let a connection hear a key from now on; return the frames of its snapshot."""
+        line = self._lines.get(subscription.key) or self._open(subscription)
+        frames = self._frames(line.channel, line.channel.snapshot(now_ns))
+        # A channel without a snapshot tells everything that arrives from now on.
+        line.listeners[connection] = self._row_seq if frames else 0
+        line.snapshot_seq = max(line.listeners.values())
+        connection.keys[subscription.key] = None
+        return frames
 
     def remove(self, connection: Connection, key: Key) -> None:
         """Stop telling a connection about a key."""
         connection.keys.pop(key, None)
-        listeners = self._subscribers.get(key)
-        if listeners is None:
+        line = self._lines.get(key)
+        if line is None:
             return
-        listeners.pop(connection, None)
-        if listeners:
-            return
-        del self._subscribers[key]
-        self._builders.pop(key, None)
-        self._due_ns.pop(key, None)
-        keys = self._by_coin.get(key[1], []) if len(key) > 1 else []
-        if key in keys:
-            keys.remove(key)
+        line.listeners.pop(connection, None)
+        if not line.listeners:
+            self._close(line.channel)
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection."""
         for key in list(connection.keys):
             self.remove(connection, key)
 
+    def _open(self, subscription: Subscription) -> _Line:
+        key = subscription.key
+        channel = CHANNELS[subscription.kind](self._context, key)
+        line = self._lines[key] = _Line(channel)
+        if channel.hears_market:
+            self._of_market[key] = channel
+        if channel.coin is not None:
+            self._of_coin.setdefault(channel.coin, {})[key] = channel
+        if channel.owner is not None:
+            self._of_owner.setdefault(channel.owner, {})[key] = channel
+        return line
+
+    def _close(self, channel: Channel) -> None:
+        del self._lines[channel.key]
+        self._of_market.pop(channel.key, None)
+        for index, name in ((self._of_coin, channel.coin), (self._of_owner, channel.owner)):
+            if name is not None:
+                del index[name][channel.key]
+                if not index[name]:
+                    del index[name]
+
     # --- what changed --------------------------------------------------------------------------
 
     def tick_rows(self, tick: MarketTick, prints: Sequence[Row]) -> Iterator[KeyedRow]:
-        """Yield the rows that subscribers of a coin want to hear of one tick."""
-        if self._is_due(("allMids",), tick.ts_ns, MIDS_EVERY_NS):
-            yield ("allMids",), {"mids": self._board.mids_row()}
-        for key in self._by_coin.get(tick.coin, ()):
-            channel = key[0]
-            if channel == "trades":
-                if prints:
-                    yield key, list(prints)
-            elif channel == "candle":
-                yield key, self._candle_row(key, tick)
-            elif channel == "activeAssetCtx":
-                yield key, {"coin": tick.coin, "ctx": self._board.context_row(tick.coin)}
-        yield from self.book_rows(tick.coin, tick.ts_ns)
-
-    def book_rows(self, coin: str, ts_ns: int) -> Iterator[KeyedRow]:
-        """Yield the books of a coin that changed or are due."""
-        for key in self._by_coin.get(coin, ()):
-            if key[0] == "bbo":
-                row = self._board.bbo_row(coin, ts_ns)
-                if row["bbo"] != self._last_bbo.get(coin):
-                    self._last_bbo[coin] = row["bbo"]
-                    yield key, row
-            elif key[0] == "l2Book":
-                every_ns = BOOK_FAST_EVERY_NS if key[4] else BOOK_EVERY_NS
-                if self._is_due(key, ts_ns, every_ns):
-                    yield key, self._book_row(key, ts_ns)
+        """Yield the rows that listeners want to hear of one tick."""
+        for channel in self._of_market.values():
+            row = channel.on_tick(tick)
+            if row is not None:
+                yield self._keyed(channel, row)
+        for channel in self._of_coin.get(tick.coin, _NONE).values():
+            if prints:
+                row = channel.on_prints(list(prints))
+                if row is not None:
+                    yield self._keyed(channel, row)
+            row = channel.on_tick(tick)
+            if row is not None:
+                yield self._keyed(channel, row)
 
     def output_rows(self, outputs: Iterable[VenueOutput], ts_ns: int) -> Iterator[KeyedRow]:
         """Yield the rows that users and the public hear of the venue's outputs."""
-        touched: dict[str, None] = {}
+        owners: dict[str, None] = {}
         coins: dict[str, None] = {}
         for output in outputs:
             if isinstance(output, TradeOutput):
                 coins[output.coin] = None
-                yield ("trades", output.coin), [self._board.add_trade(output)]
+                yield from self._print_rows(output)
                 continue
-            touched[output.owner] = None
+            owners[output.owner] = None
             if isinstance(output, OrderOutput):
                 coins[output.order.coin] = None
-            for key, row in self._user_rows(output):
-                if key in self._subscribers:
-                    yield key, row
-        for coin in coins:
-            yield from self.book_rows(coin, ts_ns)
-        for owner in touched:
-            for kind in ("openOrders", "clearinghouseState"):
-                if (kind, owner) in self._subscribers:
-                    yield (kind, owner), self._state_row(kind, owner)
+            for channel in self._of_owner.get(output.owner, _NONE).values():
+                for row in channel.on_output(output):
+                    yield self._keyed(channel, row)
+        for index, names in ((self._of_coin, coins), (self._of_owner, owners)):
+            for name in names:
+                for channel in index.get(name, _NONE).values():
+                    row = channel.on_change(ts_ns)
+                    if row is not None:
+                        yield self._keyed(channel, row)
 
-    def snapshot(self, subscription: Subscription, now_ns: int) -> list[bytes]:
-        """Return the frames that follow an acknowledgement: the state as it stands."""
-        key, channel = subscription.key, subscription.channel
-        if channel == "allMids":
-            return self._frames(key, [{"mids": self._board.mids_row()}])
-        if subscription.user is not None:
-            return self._user_snapshot(key, channel, subscription.user)
-        coin = key[1]
-        if not self._board.has_market(coin):
-            return []
-        if channel == "trades":
-            rows = self._board.recent_trades(coin)
-            return self._frames(key, list(reversed(rows))) if rows else []
-        if channel == "bbo":
-            return self._frames(key, [self._board.bbo_row(coin, now_ns)])
-        if channel == "l2Book":
-            return self._frames(key, [self._book_row(key, now_ns)])
-        if channel == "activeAssetCtx":
-            return self._frames(key, [{"coin": coin, "ctx": self._board.context_row(coin)}])
-        rows = self._board.candle_rows(coin, key[2], now_ns, now_ns)
-        return self._frames(key, rows)
+    def _print_rows(self, output: TradeOutput) -> Iterator[KeyedRow]:
+        printed = self._board.add_trade(output)
+        for channel in self._of_coin.get(output.coin, _NONE).values():
+            row = channel.on_prints([printed])
+            if row is not None:
+                yield self._keyed(channel, row)
+
+    def _keyed(self, channel: Channel, row: Any) -> KeyedRow:
+        self._row_seq += 1
+        return channel.key, self._row_seq, row
 
     # --- frames --------------------------------------------------------------------------------
 
     def publish(self, news: Iterable[KeyedRow]) -> None:
-        """Coalesce rows that arrived together and send them to their subscribers."""
-        merged: dict[Key, list[Any]] = {}
-        for key, row in news:
-            if key not in self._subscribers:
-                continue
-            channel = key[0]
-            rows = merged.pop(key, [])
-            if channel in NEWEST_WINS:
-                rows = [row]
-            elif channel == "candle":
-                if rows and rows[-1]["t"] == row["t"]:
-                    rows[-1] = row
-                else:
-                    rows.append(row)
-            elif isinstance(row, list):
-                rows.extend(row)
-            else:
-                rows.append(row)
-            merged[key] = rows
-        for key, rows in merged.items():
-            frames = self._frames(key, rows)
-            self.frame_count += len(frames)
-            for connection in list(self._subscribers[key]):
-                for frame in frames:
-                    connection.push(frame)
+        """Merge the rows that arrived together and send them to their listeners."""
+        waiting: dict[Key, list[tuple[int, Any]]] = {}
+        for key, seq, row in news:
+            if key in self._lines:
+                # The key moves to the end: messages leave in the order of their newest rows.
+                rows = waiting.pop(key, None) or []
+                rows.append((seq, row))
+                waiting[key] = rows
+        for key, rows in waiting.items():
+            self._send(self._lines[key], rows)
 
-    def _frames(self, key: Key, rows: list[Any]) -> list[bytes]:
-        channel = key[0]
-        if channel in ("trades", "orderUpdates"):
-            return [frame(channel, rows)]
-        if channel == "userEvents":
-            return [frame("user", row) for row in _joined_events(rows)]
-        rows_key = ROWS_KEY.get(channel)
-        if rows_key is not None:
-            return [frame(channel, {"user": key[1], rows_key: rows})]
-        return [frame(channel, row) for row in rows]
+    def _send(self, line: _Line, rows: list[tuple[int, Any]]) -> None:
+        channel = line.channel
+        if rows[0][0] > line.snapshot_seq:
+            frames = self._frames(channel, channel.data([row for _, row in rows]))
+            for connection in line.listeners:
+                connection.push_all(frames)
+            return
+        for connection, known_seq in line.listeners.items():
+            new = [row for seq, row in rows if seq > known_seq]
+            if new:
+                connection.push_all(self._frames(channel, channel.data(new)))
 
-    # --- rows ----------------------------------------------------------------------------------
-
-    def _is_due(self, key: Key, ts_ns: int, every_ns: int) -> bool:
-        if key not in self._subscribers or ts_ns < self._due_ns.get(key, 0):
-            return False
-        self._due_ns[key] = ts_ns + every_ns
-        return True
-
-    def _candle_row(self, key: Key, tick: MarketTick) -> Row:
-        builder = self._builders.get(key)
-        if builder is None:
-            # The first tick of a coin came after the subscription.
-            builder = self._board.history(tick.coin).builder(INTERVALS_NS[key[2]])
-            self._builders[key] = builder
-            candle = builder.candle or builder.add(tick)
-        else:
-            candle = builder.add(tick)
-        return self._board.candle_row(tick.coin, key[2], candle, builder.trade_count)
-
-    def _book_row(self, key: Key, ts_ns: int) -> Row:
-        _, coin, figures, mantissa, is_fast = key
-        levels = BOOK_LEVELS_FAST if is_fast else BOOK_LEVELS
-        return self._board.book_row(
-            coin, ts_ns=ts_ns, levels=levels, figures=figures, mantissa=mantissa
-        )
-
-    def _state_row(self, kind: str, owner: str) -> Row:
-        instruments = self._board.instruments
-        if kind == "openOrders":
-            orders = self._exchange.open_orders(owner)
-            rows = [frontend_row(order, instruments[order.coin]) for order in orders]
-            return {"dex": "", "user": owner, "orders": rows}
-        summary = self._exchange.account_summary(owner)
-        state = account_row(summary, instruments, self._exchange.now_ns)
-        return {"dex": "", "user": owner, "clearinghouseState": state}
-
-    def _user_rows(self, output: VenueOutput) -> Iterator[KeyedRow]:
-        instruments = self._board.instruments
-        if isinstance(output, OrderOutput):
-            row = {
-                "order": order_row(output.order, instruments[output.order.coin]),
-                "status": output.status.value,
-                "statusTimestamp": ms(output.status_ns),
-            }
-            yield ("orderUpdates", output.owner), row
-        elif isinstance(output, FillOutput):
-            row = fill_row(output, instruments[output.fill.coin])
-            yield ("userFills", output.owner), row
-            yield ("userEvents", output.owner), {"fills": [row]}
-        elif isinstance(output, FundingOutput):
-            row = funding_stream_row(output, instruments[output.coin])
-            yield ("userFundings", output.owner), row
-            yield ("userEvents", output.owner), {"funding": row}
-        elif isinstance(output, LedgerOutput):
-            yield ("userNonFundingLedgerUpdates", output.owner), ledger_row(output)
-        elif isinstance(output, LiquidationOutput):
-            self._liquidation_count += 1
-            event = liquidation_event(output, LIQUIDATOR, self._liquidation_count)
-            yield ("userEvents", output.owner), event
-            key = ("userNonFundingLedgerUpdates", output.owner)
-            yield key, liquidation_ledger_row(output, instruments)
-
-    def _user_snapshot(self, key: Key, channel: str, user: str) -> list[bytes]:
-        exchange, instruments = self._exchange, self._board.instruments
-        if channel in ("openOrders", "clearinghouseState"):
-            return self._frames(key, [self._state_row(channel, user)])
-        if channel == "userFills":
-            rows = [fill_row(o, instruments[o.fill.coin]) for o in exchange.fills(user)]
-        elif channel == "userFundings":
-            payments = exchange.funding_history(user)
-            rows = [funding_stream_row(o, instruments[o.coin]) for o in payments]
-        elif channel == "userNonFundingLedgerUpdates":
-            rows = [ledger_row(output) for output in exchange.ledger(user)]
-        else:
-            return []
-        rows_key = ROWS_KEY[channel]
-        data = {"isSnapshot": True, "user": user, rows_key: rows[-SNAPSHOT_ROWS_MAX:]}
-        return [frame(channel, data)]
+    def _frames(self, channel: Channel, messages: list[Any]) -> list[bytes]:
+        self.encode_count += len(messages)
+        return [frame(channel.wire_name, data) for data in messages]
 
 
 def frame(channel: str, data: Any) -> bytes:
     """Encode one message as the venue frames it."""
     return _encode({"channel": channel, "data": data})
-
-
-def _joined_events(rows: Iterable[Row]) -> list[Row]:
-    """Join consecutive fills into one event; each event has exactly one key."""
-    joined: list[Row] = []
-    for row in rows:
-        if "fills" in row and joined and "fills" in joined[-1]:
-            joined[-1] = {"fills": joined[-1]["fills"] + row["fills"]}
-        else:
-            joined.append(row)
-    return joined

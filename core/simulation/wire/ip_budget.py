@@ -1,6 +1,7 @@
 """The venue's limit per IP address: 1200 weight per minute of the venue's time, for REST requests.
 
-Source: venue documentation, rate limits. It counts and refuses; it knows no answer.
+Source: venue documentation, rate limits (reference section 12.1). It counts and refuses; it knows
+no answer.
 """
 
 from __future__ import annotations
@@ -18,15 +19,28 @@ LIGHT = frozenset(
         "exchangeStatus",
     }
 )
-WEIGHT_LIGHT, WEIGHT_ROLE, WEIGHT_OTHER = 2, 60, 20
+EXPLORER = frozenset({"blockDetails", "txDetails", "userDetails"})
+WEIGHT_LIGHT, WEIGHT_ROLE, WEIGHT_EXPLORER, WEIGHT_OTHER = 2, 60, 40, 20
 ROWS_PER_WEIGHT = {
-    "recentTrades": 20,
-    "historicalOrders": 20,
-    "userFills": 20,
-    "userFillsByTime": 20,
-    "fundingHistory": 20,
-    "userFunding": 20,
-    "userNonFundingLedgerUpdates": 20,
+    **dict.fromkeys(
+        (
+            "recentTrades",
+            "historicalOrders",
+            "userFills",
+            "userFillsByTime",
+            "fundingHistory",
+            "userFunding",
+            "userNonFundingLedgerUpdates",
+            "nonUserFundingUpdates",
+            "twapHistory",
+            "userTwapSliceFills",
+            "userTwapSliceFillsByTime",
+            "delegatorHistory",
+            "delegatorRewards",
+            "validatorStats",
+        ),
+        20,
+    ),
     "candleSnapshot": 60,
 }
 ORDERS_PER_WEIGHT = 40
@@ -37,6 +51,8 @@ def info_weight(kind: str) -> int:
     """Return the weight of an info request, before its rows are known."""
     if kind in LIGHT:
         return WEIGHT_LIGHT
+    if kind in EXPLORER:
+        return WEIGHT_EXPLORER
     return WEIGHT_ROLE if kind == "userRole" else WEIGHT_OTHER
 
 

@@ -1,8 +1,9 @@
-"""How long messages travel: seeded, above zero, with a tail.
+"""How long messages travel: seeded, with a tail.
 
 Each delay is ``base + exponential tail``: networks have a floor and occasional stragglers. The
-defaults lean on what the venue states for a co-located client (median 0.2 s end to end, 99 % in
-0.9 s) and err on the slow side for a home connection.
+venue states for a co-located client a median of 0.2 s end to end and 0.9 s for 99 %; the defaults
+err on the slow side of that, as a home connection does. Without latency everything happens at
+once, which suits tests and measurements.
 """
 
 from __future__ import annotations
@@ -24,6 +25,42 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True):
     entry_tail_ms: float = 80.0
     response_floor_ms: float = 60.0
     response_tail_ms: float = 40.0
+
+
+NO_LATENCY = LatencySettings(
+    feed_floor_ms=0.0,
+    feed_tail_ms=0.0,
+    entry_floor_ms=0.0,
+    entry_tail_ms=0.0,
+    response_floor_ms=0.0,
+    response_tail_ms=0.0,
+)
+LATENCIES = {
+    "home": LatencySettings(),
+    "colocated": LatencySettings(
+        feed_floor_ms=70.0,
+        feed_tail_ms=50.0,
+        entry_floor_ms=90.0,
+        entry_tail_ms=70.0,
+        response_floor_ms=30.0,
+        response_tail_ms=40.0,
+    ),
+    "none": NO_LATENCY,
+}
+"""By name; that of a co-located client meets the venue's figures: half of the round trips take
+at most 0.2 s."""
+
+
+def fixed_latency(ms: float) -> LatencySettings:
+    """Return a latency that is the same on every leg, in milliseconds."""
+    return LatencySettings(
+        feed_floor_ms=ms,
+        feed_tail_ms=0.0,
+        entry_floor_ms=ms,
+        entry_tail_ms=0.0,
+        response_floor_ms=ms,
+        response_tail_ms=0.0,
+    )
 
 
 class LatencyModel:
@@ -55,6 +92,8 @@ class LatencyModel:
 
 
 def _draw_ns(source: random.Random, floor_ms: float, tail_ms: float) -> int:
-    """Inverse-transform an exponential tail; every delay is above zero."""
+    """Inverse-transform an exponential tail."""
+    if not tail_ms:
+        return round(floor_ms * NS_PER_MS)
     tail = -math.log(1.0 - source.random()) * tail_ms
     return max(1, round((floor_ms + tail) * NS_PER_MS))

@@ -9,6 +9,9 @@ its fills travel back for the response latency.
 With a fast clock a millisecond of computing is seconds of the venue. If the process falls behind,
 ticks are applied in a batch, in order, and the news of the batch are coalesced; an action keeps
 its due time and its place among the ticks, however late the process gets to it.
+
+Who moves time is not the pump's business: a running clock wakes it at the moments that are due, a
+clock moved by hand is stepped by `core.simulation.wire.time_drivers`.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ from itertools import count
 from typing import TypeVar
 
 from core.model.ports import Clock
-from core.model.time import NS_PER_MS, NS_PER_S
+from core.model.time import NS_PER_MS, NS_PER_S, NS_PER_US
 from core.simulation.exchange import SimulatedExchange
-from core.simulation.market.source import MarketSource
+from core.simulation.market.reaction import tell_trades
+from core.simulation.market.source import MarketSource, ReactiveSource
 from core.simulation.market.ticks import MarketTick
 from core.simulation.wire.board import MarketBoard
 from core.simulation.wire.hub import Hub, KeyedRow
@@ -35,7 +39,7 @@ STEPS_MAX = 512
 WAKE_WALL_NS_MIN = 3 * NS_PER_MS
 WAKE_WALL_NS_MAX = 250 * NS_PER_MS
 PENDING_MAX = 10_000
-_NEVER = 1 << 62
+NEVER_NS = 1 << 62
 
 _Delivery = KeyedRow | Callable[[], None]
 
@@ -58,7 +62,13 @@ class MarketPump:
     clock : Clock
         The venue's clock.
     latency : LatencyModel
-        Seeded delays, above zero.
+        Seeded delays.
+
+    Attributes
+    ----------
+    wake_at : callable
+        Asked to let `step` be called at a moment for which a client waits. By default a timer of
+        the clock; whoever moves the clock himself puts his own here.
     """
 
     def __init__(
@@ -78,8 +88,12 @@ class MarketPump:
         self._ids = count()
         self._actions: list[tuple[int, int, Callable[[int], None]]] = []
         self._deliveries: list[tuple[int, int, _Delivery]] = []
+        self._urgent_ns: list[int] = []
         self._feed_due_ns = self._entry_due_ns = self._answer_due_ns = 0
-        self._wakes: set[asyncio.Task[None]] = set()
+        self._reactive = source if isinstance(source, ReactiveSource) else None
+        self._timer: asyncio.Task[None] | None = None
+        self._timer_ns = NEVER_NS
+        self.wake_at: Callable[[int], None] = self._set_timer
         self.on_failure: Callable[[BaseException], None] = _raise
         self.tick_count = 0
         self.behind_ns_max = 0
@@ -113,10 +127,11 @@ class MarketPump:
 
         def run(now_ns: int) -> None:
             result = execute(now_ns)
-            self._answer(now_ns, lambda: _resolve(future, result))
+            self._answer(now_ns, lambda: resolve(future, result))
 
         heapq.heappush(self._actions, (due_ns, next(self._ids), run))
-        self._wake_at(due_ns)
+        self._expect(due_ns)
+        self.step()
         return future
 
     def read(self, answer: Callable[[int], T]) -> asyncio.Future[T]:
@@ -125,7 +140,9 @@ class MarketPump:
         self.step()
         now_ns = self._clock.now_ns()
         result = answer(now_ns)
-        self._answer(now_ns, lambda: _resolve(future, result))
+        self._answer(now_ns, lambda: resolve(future, result))
+        self._deliver(now_ns)
+        self._wake(now_ns)
         return future
 
     def tell_later(self, callback: Callable[[int], None]) -> None:
@@ -138,12 +155,29 @@ class MarketPump:
         self._feed_due_ns = due_ns
         item = (due_ns, next(self._ids), lambda: callback(self._exchange.now_ns))
         heapq.heappush(self._deliveries, item)
-        self._wake_at(due_ns)
+        self._expect(due_ns)
+        self.step()
+
+    def call_at(
+        self, due_ns: int, callback: Callable[[], None], *, is_awaited: bool = False
+    ) -> None:
+        """Call back at a moment, in its place among the news.
+
+        Parameters
+        ----------
+        is_awaited : bool
+            Whether a client waits for it; otherwise it happens when time comes there.
+        """
+        heapq.heappush(self._deliveries, (due_ns, next(self._ids), callback))
+        if is_awaited:
+            self._expect(due_ns)
+            self._wake(self._clock.now_ns())
 
     def publish_outputs(self, now_ns: int) -> None:
         """Send what the exchange put out since the last time, from outside an action."""
         self._send_outputs(now_ns)
-        self._wake_at(self._answer_due_ns)
+        self._expect(self._answer_due_ns)
+        self.step()
 
     # --- time ----------------------------------------------------------------------------------
 
@@ -154,7 +188,7 @@ class MarketPump:
                 await asyncio.sleep(0)
                 continue
             now_ns = self._clock.now_ns()
-            wait_ns = min(max(self._next_ns() - now_ns, 0), self._wall(WAKE_WALL_NS_MAX))
+            wait_ns = min(max(self.next_ns - now_ns, 0), self._wall(WAKE_WALL_NS_MAX))
             wait_ns = max(wait_ns, self._wall(WAKE_WALL_NS_MIN))
             await self._clock.sleep(wait_ns / NS_PER_S)
 
@@ -163,18 +197,27 @@ class MarketPump:
         now_ns = self._clock.now_ns()
         is_behind = self._play(now_ns)
         self._deliver(now_ns)
+        self._wake(now_ns)
         return is_behind
+
+    @property
+    def next_ns(self) -> int:
+        """The next moment at which a tick, an action or a delivery is due."""
+        tick_ns = self._tick.ts_ns if self._tick is not None else NEVER_NS
+        action_ns = self._actions[0][0] if self._actions else NEVER_NS
+        delivery_ns = self._deliveries[0][0] if self._deliveries else NEVER_NS
+        return min(tick_ns, action_ns, delivery_ns)
 
     async def close(self) -> None:
         """Cancel what waits."""
-        for task in list(self._wakes):
-            task.cancel()
-        await asyncio.gather(*self._wakes, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.gather(self._timer, return_exceptions=True)
 
     def _play(self, now_ns: int) -> bool:
         for _ in range(STEPS_MAX):
-            tick_ns = self._tick.ts_ns if self._tick is not None else _NEVER
-            action_ns = self._actions[0][0] if self._actions else _NEVER
+            tick_ns = self._tick.ts_ns if self._tick is not None else NEVER_NS
+            action_ns = self._actions[0][0] if self._actions else NEVER_NS
             if min(tick_ns, action_ns) > now_ns:
                 self._advance(now_ns)
                 return False
@@ -210,13 +253,15 @@ class MarketPump:
     def _send_outputs(self, ts_ns: int) -> None:
         outputs = self._exchange.drain()
         if outputs:
+            if self._reactive is not None:
+                tell_trades(self._reactive, outputs)
             due_ns = self._answer_due(ts_ns)
             self._push(due_ns, self._hub.output_rows(outputs, ts_ns))
 
     def _answer(self, now_ns: int, callback: Callable[[], None]) -> None:
         due_ns = self._answer_due(now_ns)
         heapq.heappush(self._deliveries, (due_ns, next(self._ids), callback))
-        self._wake_at(due_ns)
+        self._expect(due_ns)
 
     def _answer_due(self, now_ns: int) -> int:
         due_ns = max(self._answer_due_ns, now_ns + self._latency.response_ns())
@@ -242,34 +287,50 @@ class MarketPump:
         if rows:
             self._hub.publish(rows)
 
-    def _next_ns(self) -> int:
-        tick_ns = self._tick.ts_ns if self._tick is not None else _NEVER
-        delivery_ns = self._deliveries[0][0] if self._deliveries else _NEVER
-        return min(tick_ns, delivery_ns)
-
     def _wall(self, wall_ns: int) -> int:
         """Return how far the venue's clock moves in a span of the world's time."""
         return round(wall_ns * self._speed)
 
-    def _wake_at(self, due_ns: int) -> None:
-        """Do what is due at a moment then, and not only when the market moves next."""
+    # --- waking ------------------------------------------------------------------------------
 
-        async def wake() -> None:
-            await self._clock.sleep(max(0, due_ns - self._clock.now_ns()) / NS_PER_S)
-            self.step()
+    def _expect(self, due_ns: int) -> None:
+        """Note that a client waits for a moment, and not only for the market's next move."""
+        heapq.heappush(self._urgent_ns, due_ns)
 
-        task = asyncio.get_running_loop().create_task(wake())
-        self._wakes.add(task)
-        task.add_done_callback(self._wake_done)
+    def _wake(self, now_ns: int) -> None:
+        """Have the next moment that somebody waits for attended to."""
+        urgent = self._urgent_ns
+        while urgent and urgent[0] <= now_ns:
+            heapq.heappop(urgent)
+        if urgent:
+            self.wake_at(urgent[0])
+        elif self._actions and self._actions[0][0] <= now_ns:
+            self.wake_at(now_ns)
 
-    def _wake_done(self, task: asyncio.Task[None]) -> None:
-        self._wakes.discard(task)
+    def _set_timer(self, due_ns: int) -> None:
+        if self._timer is not None:
+            if due_ns >= self._timer_ns:
+                return
+            self._timer.cancel()
+        self._timer_ns = due_ns
+        self._timer = asyncio.get_running_loop().create_task(self._step_at(due_ns))
+        self._timer.add_done_callback(self._timer_done)
+
+    async def _step_at(self, due_ns: int) -> None:
+        # Sleeping counts whole microseconds: up, so as not to wake before the moment.
+        wait_us = -((self._clock.now_ns() - due_ns) // NS_PER_US)
+        await self._clock.sleep(max(0, wait_us) * NS_PER_US / NS_PER_S)
+        self._timer = None
+        self.step()
+
+    def _timer_done(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self.on_failure(error)
 
 
-def _resolve(future: asyncio.Future[T], result: T) -> None:
+def resolve(future: asyncio.Future[T], result: T) -> None:
+    """Give a future its result, unless whoever waited for it is gone."""
     if not future.done():
         future.set_result(result)
 

@@ -16,12 +16,17 @@ UNPARSEABLE = "Failed to deserialize the JSON body into the target type"
 """Start of the venue's text for a body it cannot read (HTTP 422)."""
 
 
+TOO_DEEP = "recursion limit exceeded"
+"""How the venue's JSON reader words nesting beyond its limit; the limit itself is our reader's."""
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """One HTTP answer: status, body and whether the body is plain text."""
+    """One HTTP answer: status, body, and whether the body is plain text or a page, else JSON."""
 
     status: int
     body: bytes
     is_text: bool = False
+    is_html: bool = False
 
 
 class Envelope(msgspec.Struct, frozen=True, rename="camel"):
@@ -44,6 +49,30 @@ _mappings = msgspec.json.Decoder(dict[str, Any])
 
 TOO_MANY_REQUESTS = Answer(429, b"null")
 """The venue's body for 429 is not documented; ``null`` is what its official client copes with."""
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    """The type of a query, or of what an action's envelope holds."""
+
+    type: str
+
+
+class _Action(msgspec.Struct, frozen=True):
+    """The part of an envelope that tells what it holds."""
+
+    action: _Kind
+
+
+_kinds = msgspec.json.Decoder(_Kind)
+_actions = msgspec.json.Decoder(_Action)
+
+
+def kind_of(path: str, raw: bytes) -> str:
+    """Return the type of the query or action that a body holds; empty if it holds none."""
+    try:
+        return _actions.decode(raw).action.type if path == "exchange" else _kinds.decode(raw).type
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def json_answer(data: Any) -> Answer:
@@ -73,6 +102,8 @@ def decode_envelope(raw: bytes | msgspec.Raw) -> Envelope:
         return _envelopes.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(str(error)) from None
+    except RecursionError:
+        raise RequestError(TOO_DEEP) from None
 
 
 def decode_query(raw: bytes | msgspec.Raw) -> dict[str, Any]:
@@ -81,6 +112,8 @@ def decode_query(raw: bytes | msgspec.Raw) -> dict[str, Any]:
         query = _mappings.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(str(error)) from None
+    except RecursionError:
+        raise RequestError(TOO_DEEP) from None
     if not isinstance(query.get("type"), str):
         raise RequestError("missing field `type`")
     return query

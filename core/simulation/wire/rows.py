@@ -6,12 +6,13 @@ of its recordings. Sources: reference sections 10 and 11, recorded answers. It d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.model.instrument import Instrument
-from core.model.market import Candle, Level
-from core.model.time import NS_PER_MS
+from core.model.instrument import Instrument, decimal_text
+from core.model.market import Candle
+from core.simulation.market.candles import bar_span
+from core.simulation.venue.account import REFERRAL_PERCENT
 from core.simulation.venue.outputs import (
     AccountSummary,
     ActiveAsset,
@@ -19,7 +20,6 @@ from core.simulation.venue.outputs import (
     FeeRates,
     FillOutput,
     FundingOutput,
-    LedgerOutput,
     LiquidationOutput,
     MarginSummary,
     OrderSnapshot,
@@ -27,9 +27,12 @@ from core.simulation.venue.outputs import (
     PositionRow,
     TradeOutput,
 )
+from core.simulation.venue.records import SpotBalance, Token
+from core.simulation.venue.settings import FeeTier
 from core.simulation.wire.text import (
     lots_text,
     ms,
+    percent_text,
     px_text,
     rate_e8_text,
     rate_e10_text,
@@ -102,27 +105,34 @@ def order_state_row(state: OrderState, instrument: Instrument) -> Row:
 
 
 def fill_row(output: FillOutput, instrument: Instrument) -> Row:
-    """Return a row of ``userFills``; ``closedPnl`` is gross of fees, ``crossed`` means taker."""
+    """Return a row of ``userFills``; ``closedPnl`` is gross of fees, ``crossed`` means taker.
+
+    On spot, fee and starting balance are finer than micro-USDC and lots.
+    """
     fill = output.fill
+    fee, start = usd_text(fill.fee_micro), lots_text(instrument, fill.start_position_lots)
+    if output.fee_wei is not None and output.start_wei is not None:
+        fee = with_point(decimal_text(output.fee_wei, output.fee_decimals))
+        start = with_point(decimal_text(output.start_wei, output.start_decimals))
     row: Row = {
         "coin": fill.coin,
         "px": px_text(instrument, fill.px),
         "sz": lots_text(instrument, fill.lots),
         "side": side_text(fill.is_buy),
         "time": ms(fill.ts_exch_ns),
-        "startPosition": lots_text(instrument, fill.start_position_lots),
+        "startPosition": start,
         "dir": output.direction,
         "closedPnl": usd_text(fill.closed_pnl_micro),
         "hash": output.hash,
         "oid": fill.oid,
         "crossed": not fill.is_maker,
-        "fee": usd_text(fill.fee_micro),
-        "tid": fill.tid,
+        "fee": fee,
     }
+    if output.builder_fee_micro:
+        row["builderFee"] = usd_text(output.builder_fee_micro)
+    row["tid"] = fill.tid
     if fill.cloid is not None:
         row["cloid"] = fill.cloid
-    row["feeToken"] = "USDC"
-    row["twapId"] = None
     mark = output.liquidation
     if mark is not None:
         row["liquidation"] = {
@@ -130,6 +140,8 @@ def fill_row(output: FillOutput, instrument: Instrument) -> Row:
             "markPx": px_text(instrument, mark.mark_px),
             "method": mark.method,
         }
+    row["feeToken"] = output.fee_token
+    row["twapId"] = output.twap_id
     return row
 
 
@@ -152,22 +164,6 @@ def funding_stream_row(output: FundingOutput, instrument: Instrument) -> Row:
 def funding_row(output: FundingOutput, instrument: Instrument) -> Row:
     """Return a row of ``userFunding``."""
     delta = {"type": "funding", **funding_fields(output, instrument)}
-    return {"time": ms(output.ts_ns), "hash": output.hash, "delta": delta}
-
-
-def ledger_row(output: LedgerOutput) -> Row:
-    """Return a row of ``userNonFundingLedgerUpdates``; amounts there have no sign."""
-    usdc = usd_text(abs(output.amount_micro) - output.fee_micro)
-    delta: Row = {"type": output.kind, "usdc": usdc}
-    if output.kind == "withdraw":
-        delta |= {"nonce": ms(output.ts_ns), "fee": usd_text(output.fee_micro)}
-    elif output.kind == "internalTransfer":
-        is_sent = output.amount_micro < 0
-        delta |= {
-            "user": output.owner if is_sent else output.counterparty,
-            "destination": output.counterparty if is_sent else output.owner,
-            "fee": usd_text(output.fee_micro),
-        }
     return {"time": ms(output.ts_ns), "hash": output.hash, "delta": delta}
 
 
@@ -223,10 +219,10 @@ def candle_row(
     count: int,
 ) -> Row:
     """Return a candle; ``n`` counts its prints where the venue knows them."""
-    open_ms = candle.open_ns // NS_PER_MS
+    _, next_ns = bar_span(candle.open_ns, interval_ns)
     return {
-        "t": open_ms,
-        "T": open_ms + interval_ns // NS_PER_MS - 1,
+        "t": ms(candle.open_ns),
+        "T": ms(next_ns) - 1,
         "s": coin,
         "i": interval,
         "o": px_text(instrument, candle.open_px),
@@ -238,10 +234,14 @@ def candle_row(
     }
 
 
-def level_row(level: Level, instrument: Instrument) -> Row:
-    """Return a book level; how many orders stand there is not simulated and reads 1."""
-    px, lots = level
-    return {"px": px_text(instrument, px), "sz": lots_text(instrument, lots), "n": 1}
+CountedLevel = tuple[int, int, int]
+"""Price units, lots, number of orders."""
+
+
+def level_row(level: CountedLevel, instrument: Instrument) -> Row:
+    """Return a book level."""
+    px, lots, count = level
+    return {"px": px_text(instrument, px), "sz": lots_text(instrument, lots), "n": count}
 
 
 def _summary_row(summary: MarginSummary) -> Row:
@@ -253,9 +253,9 @@ def _summary_row(summary: MarginSummary) -> Row:
     }
 
 
-def _leverage_row(leverage: int, is_cross: bool, raw_usd_micro: int | None = None) -> Row:
+def _leverage_row(leverage: int, is_cross: bool, raw_usd_micro: int) -> Row:
     row: Row = {"type": "cross" if is_cross else "isolated", "value": leverage}
-    if not is_cross and raw_usd_micro is not None:
+    if not is_cross:
         row["rawUsd"] = usd_text(raw_usd_micro)
     return row
 
@@ -298,12 +298,23 @@ def account_row(summary: AccountSummary, instruments: Instruments, now_ns: int) 
     }
 
 
+def spot_balance_row(balance: SpotBalance, token: Token) -> Row:
+    """Return a row of ``spotClearinghouseState``."""
+    return {
+        "coin": token.name,
+        "token": token.index,
+        "total": with_point(decimal_text(balance.total_wei, token.wei_decimals)),
+        "hold": with_point(decimal_text(balance.hold_wei, token.wei_decimals)),
+        "entryNtl": usd_text(balance.entry_micro),
+    }
+
+
 def active_asset_row(active: ActiveAsset, *, user: str, instrument: Instrument) -> Row:
     """Return ``activeAssetData``; pairs are (buy, sell)."""
     return {
         "user": user,
         "coin": instrument.coin,
-        "leverage": _leverage_row(active.leverage, active.is_cross),
+        "leverage": _leverage_row(active.leverage, active.is_cross, active.raw_usd_micro),
         "maxTradeSzs": [lots_text(instrument, lots) for lots in active.trade_lots_max],
         "availableToTrade": [usd_text(micro) for micro in active.available_micro],
         "markPx": px_text(instrument, active.mark_px),
@@ -315,32 +326,73 @@ def agent_row(agent: AgentRow) -> Row:
     return {"name": agent.name, "address": agent.address, "validUntil": ms(agent.valid_until_ns)}
 
 
-def fees_row(rates: FeeRates, tiers: list[Row], day_text: Mapping[int, str]) -> Row:
-    """Return ``userFees``; spot, staking, referral and trial parts are those of a plain account."""
+def tier_row(tier: FeeTier) -> Row:
+    """Return a tier of the fee schedule."""
+    return {
+        "ntlCutoff": usd_text(tier.volume_micro_min),
+        "cross": rate_e8_text(tier.taker_rate_e8),
+        "add": rate_e8_text(tier.maker_rate_e8),
+        "spotCross": rate_e8_text(tier.spot_taker_rate_e8),
+        "spotAdd": rate_e8_text(tier.spot_maker_rate_e8),
+    }
+
+
+MAKER_TIERS = (("0.005", -1_000), ("0.015", -2_000), ("0.03", -3_000))
+"""Share of the venue's maker volume and the rate from there on (venue documentation, Fees)."""
+STAKING_TIERS = (
+    ("0.0", 0),
+    ("0.0001", 5),
+    ("0.001", 10),
+    ("0.01", 15),
+    ("0.1", 20),
+    ("1.0", 30),
+    ("5.0", 40),
+)
+"""Staked basis points of HYPE's supply and the discount in per cent (venue documentation, Fees)."""
+
+
+def fees_row(
+    rates: FeeRates, tiers: Sequence[FeeTier], days: Sequence[tuple[str, int, int, int]]
+) -> Row:
+    """Return ``userFees``; staking and trial parts are those of a plain account.
+
+    Parameters
+    ----------
+    days : sequence of (str, int, int, int)
+        Date, the account's taker and maker volume and the venue's, in micro-USDC, oldest first.
+    """
+    rows = [tier_row(tier) for tier in tiers]
+    base = {name: text for name, text in rows[0].items() if name != "ntlCutoff"}
     return {
         "dailyUserVlm": [
             {
-                "date": day_text[day],
+                "date": date,
                 "userCross": usd_text(taker),
                 "userAdd": usd_text(maker),
-                "exchange": "0.0",
+                "exchange": usd_text(everybody),
             }
-            for day, taker, maker in rates.daily_volume_micro
+            for date, taker, maker, everybody in days
         ],
         "feeSchedule": {
-            "cross": tiers[0]["cross"],
-            "add": tiers[0]["add"],
-            "spotCross": "0.0007",
-            "spotAdd": "0.0004",
-            "tiers": {"vip": tiers[1:], "mm": []},
-            "referralDiscount": "0.04",
-            "stakingDiscountTiers": [],
+            **base,
+            "tiers": {
+                "vip": rows[1:],
+                "mm": [
+                    {"makerFractionCutoff": share, "add": rate_e8_text(rate)}
+                    for share, rate in MAKER_TIERS
+                ],
+            },
+            "referralDiscount": percent_text(REFERRAL_PERCENT),
+            "stakingDiscountTiers": [
+                {"bpsOfMaxSupply": staked, "discount": percent_text(percent)}
+                for staked, percent in STAKING_TIERS
+            ],
         },
         "userCrossRate": rate_e8_text(rates.taker_rate_e8),
         "userAddRate": rate_e8_text(rates.maker_rate_e8),
-        "userSpotCrossRate": "0.0007",
-        "userSpotAddRate": "0.0004",
-        "activeReferralDiscount": "0.0",
+        "userSpotCrossRate": rate_e8_text(rates.spot_taker_rate_e8),
+        "userSpotAddRate": rate_e8_text(rates.spot_maker_rate_e8),
+        "activeReferralDiscount": percent_text(REFERRAL_PERCENT if rates.is_referred else 0),
         "trial": None,
         "feeTrialReward": "0.0",
         "nextTrialAvailableTimestamp": None,

@@ -51,6 +51,11 @@ def rate_e8_text(rate_e8: int) -> str:
     return with_point(decimal_text(rate_e8, 8))
 
 
+def percent_text(percent: int) -> str:
+    """Write whole per cents as a share, such as ``0.04``."""
+    return with_point(decimal_text(percent, 2))
+
+
 def ms(ns: int) -> int:
     """Write a time: whole milliseconds."""
     return ns // NS_PER_MS
