@@ -54,10 +54,10 @@ with play money, and only then [bold cyan]nova run[/]."""
 
 
 COMMAND_ORDER = (
-    *("demo", "paper", "run"),
+    *("demo", "paper", "run", "flatten", "watchdog"),
     *("backtest", "replay"),
     *("status", "positions", "orders", "pnl", "config", "shell"),
-    *("doctor", "exchange"),
+    *("doctor", "drill", "exchange"),
 )
 FLAG = ""
 """Shown after an option that takes no value."""

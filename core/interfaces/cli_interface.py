@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from core.interfaces import (  # noqa: F401  (commands hang themselves on the app)
     commands_ask,
+    commands_drill,
+    commands_rescue,
     commands_study,
     commands_trade,
 )

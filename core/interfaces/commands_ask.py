@@ -55,8 +55,14 @@ def status(json_: JsonFlag = False, state_dir: StateDir = STATE_DIR) -> None:
         print_json(data)
         return
     from core.interfaces.terminal_view import render
+    from core.runtime.watchdog_state import describe, read_state
+    from core.utils.clock import SystemClock
 
-    stdout_console().print(render(picture))
+    console = stdout_console()
+    console.print(render(picture))
+    if picture.mode in (Mode.LIVE, Mode.TESTNET):
+        switch = describe(read_state(state_dir), SystemClock().now_ns())
+        console.print(f"dead man's switch: {switch}", markup=False, soft_wrap=True)
 
 
 @command(
@@ -207,17 +213,20 @@ def doctor(
     trading: TradingFile = None,
     strategies: StrategiesFile = None,
 ) -> None:
-    """Look before trading: configuration, key, account, clock, budgets, disk.
+    """Look before trading: machine, configuration, key, account, money, plan, budgets.
 
-    Only reads; nothing is placed or changed. Ends with exit code 3 if something would keep
-    nova run from trading.
+    Only reads; nothing is placed or changed. Each finding says why it matters and how to mend it.
+    Ends with the exit code of the first finding that would keep nova run from trading: 3
+    configuration or money, 4 key or account, 6 venue, 12 clock, 1 this machine; nova run asks the
+    same and refuses in the same words.
     """
     import asyncio
 
     import msgspec
 
     from core.runtime.compose import URL_MAINNET, URL_TESTNET
-    from core.runtime.doctor import run_checks
+    from core.runtime.doctor import examine
+    from core.runtime.findings import exit_code_of
     from core.runtime.options import LiveOptions
 
     options = LiveOptions(
@@ -228,12 +237,22 @@ def doctor(
         trading_path=trading,
         strategies_path=strategies,
     )
-    checks = asyncio.run(run_checks(options))
-    blocked = sum(1 for check in checks if check.level == "blocking")
+    diagnosis = asyncio.run(examine(options))
+    code = exit_code_of(diagnosis.checks)
     if json_:
-        print_json({"ok": not blocked, "checks": msgspec.to_builtins(checks)})
+        print_json(
+            {
+                "ok": code == ExitCode.OK,
+                "exit_code": int(code),
+                "checks": msgspec.to_builtins(diagnosis.checks),
+                "identity": msgspec.to_builtins(diagnosis.identity),
+            }
+        )
     else:
-        from core.interfaces.tables import checks_table
+        from core.interfaces.tables import checks_table, identity_tree
 
-        stdout_console().print(checks_table(checks))
-    raise typer.Exit(int(ExitCode.CONFIG if blocked else ExitCode.OK))
+        console = stdout_console()
+        if diagnosis.identity is not None:
+            console.print(identity_tree(diagnosis.identity))
+        console.print(checks_table(diagnosis.checks))
+    raise typer.Exit(int(code))

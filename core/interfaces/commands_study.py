@@ -6,8 +6,10 @@ results are shown.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +28,7 @@ from core.interfaces.cli_app import (
 )
 from core.interfaces.output import print_json, stdout_console
 from core.model.time import utc_text
+from core.simulation.wire.options import OPTIONS, OptionSpec
 
 DataPairs = Annotated[
     list[str] | None,
@@ -56,28 +59,6 @@ ToDate = Annotated[
     typer.Option(
         "--to", parser=arguments.date_ns, metavar="DATE", help="Moment to stop before, UTC."
     ),
-]
-VenuePort = Annotated[
-    int | None,
-    typer.Option("--port", min=0, max=65_535, help="Where to listen, 0: any free; 3001 if unsaid."),
-]
-VenueHost = Annotated[
-    str | None, typer.Option("--host", help="Address to listen on; 127.0.0.1 if unsaid.")
-]
-VenueSpeed = Annotated[
-    float | None,
-    typer.Option("--speed", help="Market seconds per second; 1 if unsaid, the clock of the world."),
-]
-VenueSeed = Annotated[
-    int | None, typer.Option("--seed", min=0, help="Depth, path within a bar, latency.")
-]
-VenueStart = Annotated[
-    str | None,
-    typer.Option("--start", metavar="MOMENT", help="First moment, UTC, as 2025-05-06T00:00."),
-]
-VenueFunds = Annotated[
-    list[str] | None,
-    typer.Option("--fund", metavar="0x…=USDC", help="Give an account play money; may be repeated."),
 ]
 OutDir = Annotated[
     Path,
@@ -190,23 +171,39 @@ def _as_dict(struct: object) -> dict[str, object]:
     return dict(msgspec.to_builtins(struct))
 
 
+def _with_venue_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of the exchange, as texts for the exchange itself to read."""
+    signature = inspect.signature(function)
+    context = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(
+            spec.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None if spec.metavar else False,
+            annotation=_venue_option(spec),
+        )
+        for spec in OPTIONS
+    ]
+    function.__signature__ = signature.replace(parameters=[*context, *options])  # type: ignore[attr-defined]
+    return function
+
+
+def _venue_option(spec: OptionSpec) -> Any:
+    if not spec.metavar:
+        return Annotated[bool, typer.Option(spec.flag, metavar=FLAG, help=spec.help)]
+    kind: Any = list[str] if spec.is_repeated else str
+    return Annotated[kind | None, typer.Option(spec.flag, metavar=spec.metavar, help=spec.help)]
+
+
 @command(
     PANEL_CARE,
     ("nova exchange --fund 0xADDRESS=10000", "on port 3001, with an account that has play money"),
     ("nova exchange --port 3001 --speed 60", "an hour of market each minute"),
-    ("nova exchange --port 0 --start 2025-05-06T00:00", "a free port, from that moment on"),
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    ("nova exchange --market synthetic --faults faults.json", "a made market, and trouble"),
+    ("nova exchange --port 0 --clock manual", "for tests: time moves when they say so"),
 )
-def exchange(
-    ctx: typer.Context,
-    port: VenuePort = None,
-    host: VenueHost = None,
-    speed: VenueSpeed = None,
-    seed: VenueSeed = None,
-    start: VenueStart = None,
-    coins: SampleCoins = None,
-    fund: VenueFunds = None,
-) -> None:
+@_with_venue_options
+def exchange(**given: Any) -> None:
     """Run the local exchange alone; it speaks Hyperliquid's protocol on loopback.
 
     Any client can talk to it, the official SDK included. It prints one JSON line when it serves
@@ -214,14 +211,12 @@ def exchange(
     """
     from core.simulation.server import main
 
-    given = {
-        "--port": port,
-        "--host": host,
-        "--speed": speed,
-        "--seed": seed,
-        "--start": start,
-        "--coins": coins,
-    }
-    words = [word for name, v in given.items() if v is not None for word in (name, str(v))]
-    words += [word for pair in fund or () for word in ("--fund", pair)]
-    raise typer.Exit(int(main([*words, *ctx.args]) or 0))
+    words: list[str] = []
+    for spec in OPTIONS:
+        value = given[spec.name]
+        if not spec.metavar:
+            words += [spec.flag] if value else []
+        else:
+            values = value or () if spec.is_repeated else () if value is None else (value,)
+            words += [word for text in values for word in (spec.flag, text)]
+    raise typer.Exit(int(main(words) or 0))

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from core.interfaces import text as t
 from core.model.instrument import PX_DECIMALS_PERP, decimal_text, micro_text
@@ -46,6 +47,40 @@ class Finding(Protocol):
     @property
     def fix(self) -> str:
         """What to do about it; may be empty."""
+        ...
+
+    @property
+    def why(self) -> str:
+        """Why it matters; may be empty."""
+        ...
+
+
+class Address(Protocol):
+    """One address of the identity graph."""
+
+    @property
+    def relation(self) -> str:
+        """What it is to the one above."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """The address itself."""
+        ...
+
+    @property
+    def facts(self) -> Sequence[str]:
+        """What the venue tells of it."""
+        ...
+
+    @property
+    def children(self) -> Sequence[Address]:
+        """What hangs on it."""
+        ...
+
+    @property
+    def is_traded(self) -> bool:
+        """Whether it is the account that is traded for."""
         ...
 
 
@@ -163,9 +198,33 @@ def checks_table(checks: Sequence[Finding]) -> RenderableType:
     for check in checks:
         mark, style = _LEVELS[check.level]
         found = Text(t.clean(check.found, 1_000))
+        if check.why:
+            found.append(f"\n  {t.clean(check.why, 1_000)}", "dim")
         if check.fix:
             found.append(f"\n→ {t.clean(check.fix, 1_000)}", "dim")
         table.add_row(Text(mark, style), Text(t.clean(check.name), "bold"), found)
     blocked = sum(1 for check in checks if check.level == "blocking")
     verdict = f"{blocked} of {len(checks)} checks block trading" if blocked else "nothing blocks"
     return Group(table, Text(verdict, "bold red" if blocked else "bold green"))
+
+
+def identity_tree(root: Address) -> Tree:
+    """Draw who signs for whom, the account that is traded for marked."""
+    tree = Tree(_address_text(root), guide_style="dim")
+    _hang(tree, root.children)
+    return tree
+
+
+def _hang(tree: Tree, nodes: Sequence[Address]) -> None:
+    for node in nodes:
+        _hang(tree.add(_address_text(node)), node.children)
+
+
+def _address_text(node: Address) -> Text:
+    line = Text(f"{t.clean(node.relation)} ", "bold")
+    line.append(t.clean(node.address), "cyan")
+    for fact in node.facts:
+        line.append(f", {t.clean(fact)}", "dim")
+    if node.is_traded:
+        line.append("  ← traded", "bold green")
+    return line

@@ -426,16 +426,16 @@ def test_exchange_passes_its_options_on(
     words = "exchange --speed 60 --port 0 --fund a=1 --fund b=2 --end-with-parent --coins BTC"
     result = runner.invoke(app, words.split())
     assert result.exit_code == code
-    passed_on = "--port 0 --speed 60.0 --coins BTC --fund a=1 --fund b=2 --end-with-parent"
+    passed_on = "--port 0 --coins BTC --speed 60 --fund a=1 --fund b=2 --end-with-parent"
     assert asked == [passed_on.split()]
 
 
 def test_exchange_shows_the_options_that_the_exchange_has(runner: CliRunner) -> None:
-    from core.simulation import server
+    from core.simulation.wire.options import parser
 
-    own = {name for action in server._parser()._actions for name in action.option_strings}
+    own = {name for action in parser()._actions for name in action.option_strings}
     shown = runner.invoke(app, ["exchange", "--help"]).stdout
-    for name in own - {"-h", "--end-with-parent"}:
+    for name in own - {"-h"}:
         assert f"{name} " in shown
 
 
@@ -557,34 +557,3 @@ def test_a_file_of_commands_ends_with_the_first_failures_code(
     without = ["shell", "--state-dir", str(tmp_path / "none")]
     result = runner.invoke(app, without, input="status\nfly\nhelp\n")
     assert result.exit_code == ExitCode.NOT_RUNNING
-
-
-# --- doctor ------------------------------------------------------------------------------------
-
-
-def check(name: str, level: str, found: str, fix: str = "") -> SimpleNamespace:
-    return SimpleNamespace(name=name, level=level, found=found, fix=fix)
-
-
-@pytest.mark.parametrize(
-    ("levels", "code"), [(("ok", "warning"), 0), (("ok", "blocking", "warning"), 3)]
-)
-def test_the_doctor_blocks_only_where_something_blocks(
-    runner: CliRunner, fake_module: FakeModule, levels: tuple[str, ...], code: int
-) -> None:
-    asked: list[LiveOptions] = []
-
-    async def run_checks(options: LiveOptions) -> list[SimpleNamespace]:
-        asked.append(options)
-        return [check(f"n{i}", level, "[red]found[/]", "mend it") for i, level in enumerate(levels)]
-
-    fake_module("core.runtime.doctor", run_checks=run_checks)
-    fake_module("core.runtime.compose", URL_MAINNET="https://main", URL_TESTNET="https://test")
-    result = runner.invoke(app, ["doctor", "--live"])
-    assert result.exit_code == code
-    assert asked[0].base_url == "https://main"
-    assert result.stdout.count("[red]found[/]") == len(levels)
-    assert result.stdout.count("→ mend it") == len(levels)
-    assert ("1 of 3 checks block trading" in result.stdout) == bool(code)
-    runner.invoke(app, ["doctor"])
-    assert asked[1].base_url == "https://test"

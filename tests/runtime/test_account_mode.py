@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.model.errors import CredentialError
-from core.runtime.live import check_mode
+from core.runtime.identity import check_mode
 
 ACCOUNT = "0x" + "a1" * 20
 
