@@ -3,10 +3,12 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev demo test lint types check bench lock clean
+.PHONY: help setup dev demo test fuzz soak lint types check bench lock clean
 
 # Arguments for the program behind a target: make demo ARGS="--duration 90s --headless"
 ARGS ?=
+# Worlds that `make soak` plays.
+SEEDS ?= 1-50
 # Test processes; 0 runs all in one.
 WORKERS ?= 2
 # Interpreter for .venv; empty looks for a suitable python3.
@@ -50,6 +52,15 @@ demo: setup ## trade on the local exchange with recorded data
 
 test: dev ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# Inputs for `make fuzz`; each run takes another seed and prints how to repeat what it found.
+FUZZ_INPUTS ?= 200000
+
+fuzz: dev ## send the local exchange whatever comes to mind, for minutes
+	@NOVA_FUZZ_INPUTS=$(FUZZ_INPUTS) $(BIN)/python -m pytest tests/simulation_server/test_fuzz.py $(ARGS)
+
+soak: dev ## many simulated lives of the bot with crashes and outages (SEEDS=1-200)
+	@$(BIN)/python -m tests.soak.runner $(SEEDS) $(ARGS)
 
 lint: dev ## format, style and security rules
 	@$(BIN)/ruff format --check $(SOURCES)

@@ -25,7 +25,14 @@ from core.api.command_actions import plan
 from core.api.rest_client import signed_request
 from core.engines.trading_engine import TradingEngine
 from core.model.codes import Mode, OrderStatus, Regime
-from core.model.commands import Command, ModifyOrder, PlaceOrder, SetLeverage
+from core.model.commands import (
+    Command,
+    LookUpOrder,
+    ModifyOrder,
+    PlaceOrder,
+    ReportAccount,
+    SetLeverage,
+)
 from core.model.events import (
     AccountReported,
     CandlesLoaded,
@@ -94,12 +101,13 @@ class Signing:
 
     def send(self, commands: Sequence[Command]) -> None:
         """Plan and sign; the answers wait for `acknowledge`."""
-        for stage in plan(commands, {INSTRUMENT.coin: INSTRUMENT}):
+        actions = [c for c in commands if not isinstance(c, LookUpOrder | ReportAccount)]
+        for stage in plan(actions, {INSTRUMENT.coin: INSTRUMENT}):
             for group in stage:
                 signed_request(group.action, SIGNER, NONCE, is_mainnet=False, expires_after=NONCE)
                 self.count += 1
         self.signed_at = time.perf_counter()
-        self._answers += [event for c in commands for event in self._answer(c)]
+        self._answers += [event for c in actions for event in self._answer(c)]
 
     def acknowledge(self) -> list[Event]:
         """Return the venue's answers since the last call."""
@@ -119,7 +127,17 @@ class Signing:
             status=OrderStatus.WORKING,
             lots_left=order.lots,
         )
-        return [working]
+        if not isinstance(command, ModifyOrder):
+            return [working]
+        ended = OrderUpdated(
+            coin=order.coin,
+            oid=command.oid,
+            cloid=command.cloid,
+            status=OrderStatus.CANCELLED,
+            lots_orig=order.lots,
+            lots_left=order.lots,
+        )
+        return [ended, working]
 
 
 class Stepping:

@@ -148,6 +148,17 @@ class SubAccountSpotTransferAction(
     amount: str
 
 
+class CreateVaultAction(
+    BaseAction, frozen=True, kw_only=True, omit_defaults=True, tag="createVault"
+):
+    """Open a vault with a first deposit of ``initial_usd`` micro-USDC."""
+
+    name: str
+    description: str
+    initial_usd: int
+    nonce: int
+
+
 class VaultTransferAction(
     BaseAction, frozen=True, kw_only=True, omit_defaults=True, tag="vaultTransfer"
 ):
@@ -279,6 +290,34 @@ class TokenDelegateAction(
     nonce: int
 
 
+class StakingDepositAction(
+    UserSigned, frozen=True, kw_only=True, omit_defaults=True, tag="cDeposit"
+):
+    """Move HYPE (``wei`` of 1e-8) from the spot balance into staking."""
+
+    wei: int
+    nonce: int
+
+
+class StakingWithdrawAction(
+    UserSigned, frozen=True, kw_only=True, omit_defaults=True, tag="cWithdraw"
+):
+    """Move HYPE (``wei`` of 1e-8) from staking back to the spot balance."""
+
+    wei: int
+    nonce: int
+
+
+class LinkStakingUserAction(
+    UserSigned, frozen=True, kw_only=True, omit_defaults=True, tag="linkStakingUser"
+):
+    """Let another account's stake discount this account's fees."""
+
+    user: str
+    is_finalize: bool
+    nonce: int
+
+
 class UserSetAbstractionAction(
     UserSigned, frozen=True, kw_only=True, omit_defaults=True, tag="userSetAbstraction"
 ):
@@ -293,6 +332,16 @@ class UserDexAbstractionAction(
     UserSigned, frozen=True, kw_only=True, omit_defaults=True, tag="userDexAbstraction"
 ):
     """Deprecated account mode."""
+
+    user: str
+    enabled: bool
+    nonce: int
+
+
+class UserPortfolioMarginAction(
+    UserSigned, frozen=True, kw_only=True, omit_defaults=True, tag="userPortfolioMargin"
+):
+    """Switch portfolio margin on or off."""
 
     user: str
     enabled: bool

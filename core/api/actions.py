@@ -22,8 +22,10 @@ from core.api.account_actions import (
     ClaimRewardsAction,
     ConvertToMultiSigUserAction,
     CreateSubAccountAction,
+    CreateVaultAction,
     EvmUserModifyAction,
     GossipPriorityBidAction,
+    LinkStakingUserAction,
     MultiSigAction,
     MultiSigPayload,
     RegisterReferrerAction,
@@ -34,6 +36,8 @@ from core.api.account_actions import (
     SpotDusting,
     SpotSendAction,
     SpotUserAction,
+    StakingDepositAction,
+    StakingWithdrawAction,
     SubAccountModifyAction,
     SubAccountSpotTransferAction,
     SubAccountTransferAction,
@@ -42,6 +46,7 @@ from core.api.account_actions import (
     UsdClassTransferAction,
     UsdSendAction,
     UserDexAbstractionAction,
+    UserPortfolioMarginAction,
     UserSetAbstractionAction,
     UserSigned,
     VaultDistributeAction,
@@ -97,11 +102,13 @@ __all__ = [
     "ClaimRewardsAction",
     "ConvertToMultiSigUserAction",
     "CreateSubAccountAction",
+    "CreateVaultAction",
     "EvmUserModifyAction",
     "GossipPriorityBidAction",
     "KnownAction",
     "L1Action",
     "LimitSpec",
+    "LinkStakingUserAction",
     "ModifyAction",
     "ModifyWire",
     "MultiSigAction",
@@ -120,6 +127,8 @@ __all__ = [
     "SpotDusting",
     "SpotSendAction",
     "SpotUserAction",
+    "StakingDepositAction",
+    "StakingWithdrawAction",
     "SubAccountModifyAction",
     "SubAccountSpotTransferAction",
     "SubAccountTransferAction",
@@ -137,6 +146,7 @@ __all__ = [
     "UsdSendAction",
     "UserAction",
     "UserDexAbstractionAction",
+    "UserPortfolioMarginAction",
     "UserSetAbstractionAction",
     "UserSigned",
     "VaultDistributeAction",
@@ -182,6 +192,7 @@ L1Action = (
     | SubAccountModifyAction
     | SubAccountTransferAction
     | SubAccountSpotTransferAction
+    | CreateVaultAction
     | VaultTransferAction
     | VaultModifyAction
     | VaultDistributeAction
@@ -196,8 +207,12 @@ UserAction = (
     | ApproveAgentAction
     | ApproveBuilderFeeAction
     | TokenDelegateAction
+    | StakingDepositAction
+    | StakingWithdrawAction
+    | LinkStakingUserAction
     | UserSetAbstractionAction
     | UserDexAbstractionAction
+    | UserPortfolioMarginAction
     | ConvertToMultiSigUserAction
 )
 KnownAction = L1Action | UserAction | MultiSigAction
@@ -325,13 +340,23 @@ def _canonical_multi_sig(action: MultiSigAction) -> MultiSigAction:
     payload = action.payload
     return MultiSigAction(
         signature_chain_id=action.signature_chain_id,
-        signatures=action.signatures,
+        signatures=[_canonical_signature(signature) for signature in action.signatures],
         payload=MultiSigPayload(
             multi_sig_user=payload.multi_sig_user.lower(),
             outer_signer=payload.outer_signer.lower(),
             action=decode_action(msgspec.json.encode(payload.action)),
         ),
     )
+
+
+def _canonical_signature(signature: WireSignature) -> WireSignature:
+    """Drop leading zeros: the texts are hashed (recorded: padded ones fail the outer signature)."""
+    try:
+        return WireSignature(
+            r=hex(int(signature.r, 16)), s=hex(int(signature.s, 16)), v=signature.v
+        )
+    except ValueError:
+        raise GridError("signature r and s should be hex") from None
 
 
 _CANONICALISERS: dict[type, Callable[[Any], KnownAction]] = {
@@ -358,4 +383,6 @@ _ADDRESS_FIELDS: dict[type, tuple[str, ...]] = {
     TokenDelegateAction: ("validator",),
     UserSetAbstractionAction: ("user",),
     UserDexAbstractionAction: ("user",),
+    UserPortfolioMarginAction: ("user",),
+    LinkStakingUserAction: ("user",),
 }

@@ -32,6 +32,7 @@ from core.model.events import (
     Event,
     LeverageChanged,
     LeverageRejected,
+    LeverageUnanswered,
     OrderRejected,
     OrderUnanswered,
     OrderUpdated,
@@ -154,7 +155,7 @@ def events_of_group(
 def unanswered_event(command: Command, reason: str) -> Event:
     """Return the event that says: sent, outcome unknown."""
     if isinstance(command, SetLeverage):
-        return LeverageRejected(coin=command.coin, venue_text=f"no answer: {reason}")
+        return LeverageUnanswered(coin=command.coin, reason=reason)
     coin, cloid = _subject(command)
     return OrderUnanswered(coin=coin, cloid=cloid, reason=reason)
 

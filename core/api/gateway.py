@@ -30,6 +30,23 @@ PATIENCE_WALL_SECONDS = 0.25
 CLOSE_WALL_SECONDS = 5.0
 
 
+async def account_report(api: HyperliquidAPI, since_ns: int) -> list[Event]:
+    """Return what became of an account since a time: what explains a change comes before it.
+
+    Raises
+    ------
+    VenueError
+        If the venue does not answer.
+    """
+    return [
+        *await api.fetch_ledger(since_ns),
+        *await api.fetch_funding(since_ns),
+        *await api.fetch_fills(since_ns),
+        await api.fetch_open_orders(),
+        await api.fetch_account(),
+    ]
+
+
 class Gateway:
     """Carry commands to a venue; implements `core.model.ports.Outbox`.
 
@@ -164,7 +181,11 @@ class Gateway:
         reason = "stopped while waiting for the answer"
         events: list[Event] | None = None
         try:
-            events = await self._api.execute(commands, ttl_ns=ttl_ns)
+            first = commands[0]
+            if isinstance(first, ReportAccount):
+                events = await account_report(self._api, first.since_ns)
+            else:
+                events = await self._api.execute(commands, ttl_ns=ttl_ns)
         except NovaError as error:
             reason = str(error)
         finally:

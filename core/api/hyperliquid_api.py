@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from core.api import reports
-from core.api.actions import ApproveAgentAction
+from core.api.actions import ApproveAgentAction, ScheduleCancelAction
 from core.api.answers import (
     ExchangeAnswer,
     Refused,
@@ -57,6 +57,7 @@ from core.model.events import (
     DataQuarantined,
     Event,
     FundingPaid,
+    LedgerMoved,
     OpenOrdersReported,
     OrderFilled,
     OrderMissing,
@@ -187,6 +188,15 @@ class HyperliquidAPI:
         self._rest.charge_rows("candleSnapshot", len(loaded.candles))
         return loaded
 
+    async def fetch_book(self, coin: str) -> BookChanged:
+        """Read a coin's book, at most 20 levels a side."""
+        raw = await self._rest.info("l2Book", coin=coin)
+        events = self._codec.decode_frame(b'{"channel":"l2Book","data":' + raw + b"}")
+        book = next((event for event in events if isinstance(event, BookChanged)), None)
+        if book is None:
+            raise VenueError(f"book of {coin} should be readable, was {raw[:120]!r}")
+        return book
+
     async def fetch_account(self) -> AccountReported:
         """Read balances and positions."""
         await self._know_instruments()
@@ -232,6 +242,22 @@ class HyperliquidAPI:
             start_ms = max(last_ms, start_ms + 1)
         return sorted(payments.values(), key=lambda event: event.ts_exch_ns)
 
+    async def fetch_ledger(self, since_ns: int) -> list[LedgerMoved]:
+        """Read deposits, withdrawals and transfers from ``since_ns`` on, oldest first."""
+        moves: dict[tuple[str, str, int, int], LedgerMoved] = {}
+        start_ms = ms_from_ns(since_ns)
+        kind = "userNonFundingLedgerUpdates"
+        for _ in range(_FUNDING_PAGES_MAX):
+            raw = await self._rest.info(kind, user=self._user(), startTime=start_ms)
+            page, row_count, last_ms = reports.ledger_from_rows(raw, self._codec)
+            for event in page:
+                key = (event.kind, event.hash, event.ts_exch_ns, event.amount_micro)
+                moves.setdefault(key, event)
+            if row_count < ROWS_PER_PAGE:
+                break
+            start_ms = max(last_ms, start_ms + 1)
+        return sorted(moves.values(), key=lambda event: event.ts_exch_ns)
+
     async def look_up_order(
         self, cloid: str, coin: str, *, lane: Lane = Lane.READ
     ) -> OrderUpdated | OrderMissing:
@@ -260,6 +286,10 @@ class HyperliquidAPI:
         """Ask for an account's mode: ``disabled`` (standard), ``default``, ``unifiedAccount`` …"""
         raw = await self._rest.info("userAbstraction", user=address.lower())
         return reports.read(raw, str, "userAbstraction")
+
+    async def ask(self, kind: str, **fields: str) -> bytes:
+        """Return the raw answer to an info query that this class has no word for."""
+        return await self._rest.info(kind, lane=Lane.READ, **fields)
 
     async def fetch_server_time_ns(self) -> int:
         """Read the venue's clock."""
@@ -329,6 +359,38 @@ class HyperliquidAPI:
         if isinstance(answer, Unanswered):
             raise VenueError(f"approval of agent {agent_address} was not answered: {answer.reason}")
 
+    async def schedule_cancel(self, time_ns: int | None) -> str:
+        """Have the venue cancel all open orders at a time, stops too, or never (``None``).
+
+        Returns
+        -------
+        str
+            The venue's no, such as too little traded volume (1 000 000 USDC); empty if it agreed.
+
+        Raises
+        ------
+        CredentialError
+            If there is no signer.
+        VenueError
+            If no answer came; asking again is safe.
+
+        Notes
+        -----
+        Source: venue documentation, exchange endpoint (schedule cancel): at least 5 s ahead, and
+        at most 10 cancellations a day; moving the time does not count.
+        """
+        action = ScheduleCancelAction(time=None if time_ns is None else ms_from_ns(time_ns))
+        answer = await self._rest.exchange(
+            action,
+            self._key(),
+            self._nonces,
+            vault_address=self.vault_address,
+            lane=Lane.CANCEL,
+        )
+        if isinstance(answer, Unanswered):
+            raise VenueError(f"scheduleCancel should be answered, was not: {answer.reason}")
+        return answer.text if isinstance(answer, Refused) else ""
+
     # --- the short names ------------------------------------------------------------------------
 
     async def get_market_data(self, coin: str) -> dict[str, Any]:
@@ -339,7 +401,7 @@ class HyperliquidAPI:
         """
         instrument = await self._instrument(coin)
         book, context = await asyncio.gather(
-            self._fetch_book(coin), self._rest.info("metaAndAssetCtxs")
+            self.fetch_book(coin), self._rest.info("metaAndAssetCtxs")
         )
         return market_summary(instrument, book, context)
 
@@ -377,7 +439,7 @@ class HyperliquidAPI:
             seq = self._nonces.next()
             account = self.account or ""
             if price is None:
-                book = await self._fetch_book(coin)
+                book = await self.fetch_book(coin)
                 order = market_order(
                     instrument,
                     book,
@@ -446,12 +508,7 @@ class HyperliquidAPI:
         return sendable, events
 
     async def _send(self, group: ActionGroup, until_ns: int) -> list[Event]:
-        signer = self._signer
-        if signer is None:
-            raise CredentialError(
-                "orders should be signed by a key, none is configured; give the client a signer"
-            )
-        count = len(group.commands)
+        signer, count = self._key(), len(group.commands)
         try:
             answer = await self._rest.exchange(
                 group.action,
@@ -501,14 +558,6 @@ class HyperliquidAPI:
             until_ns = self.clock.now_ns() + int(RATE_LIMITED_SECONDS * NS_PER_S)
             return [VenueUnavailable(reason=str(error), until_ns=until_ns)]
 
-    async def _fetch_book(self, coin: str) -> BookChanged:
-        raw = await self._rest.info("l2Book", coin=coin)
-        events = self._codec.decode_frame(b'{"channel":"l2Book","data":' + raw + b"}")
-        book = next((event for event in events if isinstance(event, BookChanged)), None)
-        if book is None:
-            raise VenueError(f"book of {coin} should be readable, was {raw[:120]!r}")
-        return book
-
     async def _know_instruments(self) -> None:
         if not self._codec.instruments:
             await self.fetch_instruments()
@@ -519,6 +568,13 @@ class HyperliquidAPI:
         if instrument is None:
             raise VenueError(f"coin should be a listed perpetual, was {coin!r}; names are exact")
         return instrument
+
+    def _key(self) -> Signer:
+        if self._signer is None:
+            raise CredentialError(
+                "orders should be signed by a key, none is configured; give the client a signer"
+            )
+        return self._signer
 
     def _user(self) -> str:
         if self.account is None:

@@ -14,10 +14,8 @@ from core.model.codes import Purpose, Tif
 from core.model.commands import PlaceOrder
 from core.model.errors import GridError, VenueError
 from core.model.events import BookChanged
-from core.model.ids import order_cloid
+from core.model.ids import STRATEGY_MANUAL, order_cloid
 from core.model.instrument import Instrument
-
-STRATEGY_MANUAL = "manual"
 
 
 def order_from_words(

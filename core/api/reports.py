@@ -20,6 +20,7 @@ from core.api.wire import (
     WireCandle,
     WireFill,
     WireFundingRow,
+    WireLedgerRow,
     WireMarginTable,
     WireMeta,
     WireOrder,
@@ -34,6 +35,7 @@ from core.model.events import (
     CandlesLoaded,
     DataQuarantined,
     FundingPaid,
+    LedgerMoved,
     OpenOrdersReported,
     OrderFilled,
     OrderMissing,
@@ -215,6 +217,14 @@ def funding_from_rows(raw: bytes, codec: Codec) -> tuple[list[FundingPaid], int,
     rows = read(raw, list[WireFundingRow], "userFunding")
     deltas = [msgspec.structs.replace(row.delta, time=row.time) for row in rows]
     events = [event for event in codec.fundings(deltas) if isinstance(event, FundingPaid)]
+    events.sort(key=lambda event: event.ts_exch_ns)
+    return events, len(rows), max((row.time for row in rows), default=0)
+
+
+def ledger_from_rows(raw: bytes, codec: Codec) -> tuple[list[LedgerMoved], int, int]:
+    """Decode ``userNonFundingLedgerUpdates``; same returns as `fills_from_rows`."""
+    rows = read(raw, list[WireLedgerRow], "userNonFundingLedgerUpdates")
+    events = [event for event in codec.ledger(rows) if isinstance(event, LedgerMoved)]
     events.sort(key=lambda event: event.ts_exch_ns)
     return events, len(rows), max((row.time for row in rows), default=0)
 

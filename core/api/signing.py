@@ -99,12 +99,26 @@ USER_ACTION_TYPES: dict[str, tuple[str, FieldTypes]] = {
             ("nonce", "uint64"),
         ),
     ),
+    "cDeposit": ("CDeposit", (_CHAIN, ("wei", "uint64"), ("nonce", "uint64"))),
+    "cWithdraw": ("CWithdraw", (_CHAIN, ("wei", "uint64"), ("nonce", "uint64"))),
+    "linkStakingUser": (
+        "LinkStakingUser",
+        (_CHAIN, ("user", "address"), ("isFinalize", "bool"), ("nonce", "uint64")),
+    ),
+    "userPortfolioMargin": (
+        "UserPortfolioMargin",
+        (_CHAIN, ("user", "address"), ("enabled", "bool"), ("nonce", "uint64")),
+    ),
     "convertToMultiSigUser": (
         "ConvertToMultiSigUser",
         (_CHAIN, ("signers", "string"), ("nonce", "uint64")),
     ),
 }
-"""Typed-data name and fields of each user-signed action type. Source: SDK, ``*_SIGN_TYPES``."""
+"""Typed-data name and fields of each user-signed action type.
+
+Source: SDK, ``*_SIGN_TYPES``; those it lacks (staking, portfolio margin) from the TypeScript client
+``@nktkas/hyperliquid``.
+"""
 
 MULTI_SIG_FIELDS: FieldTypes = (_CHAIN, ("multiSigActionHash", "bytes32"), ("nonce", "uint64"))
 

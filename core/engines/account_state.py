@@ -77,6 +77,8 @@ class AccountFacts(msgspec.Struct):
     ledger_micro: int = 0
     is_adopted: bool = False
     adopted_ns: int = 0
+    # Ledger rows up to here were part of the first report: the anchors never knew other money.
+    ledger_ns: int = 0
     fill_ns: int = 0
     differ_count: int = 0
     # Keys in order of arrival; the oldest leave first, long after they can come again.
@@ -137,7 +139,8 @@ class AccountState:
             repeat or as part of the report that was adopted.
         """
         facts = self.facts
-        if not _first_time(facts.fills_seen, f"{fill.coin}:{fill.tid}"):
+        # Source: venue documentation; a tid is unique within time and coin only.
+        if not _first_time(facts.fills_seen, f"{fill.coin}:{fill.tid}:{fill.ts_exch_ns}"):
             return None
         if not facts.is_adopted or self._is_in_adopted_report(fill):
             return None
@@ -162,14 +165,19 @@ class AccountState:
         return True
 
     def apply_ledger(self, event: LedgerMoved) -> bool:
-        """Apply one deposit, withdrawal or transfer once; tell whether it was new."""
+        """Apply one deposit, withdrawal or transfer once; tell whether it was new.
+
+        One that an adopted report held already moves no cash, but is still news for whoever
+        counts profit: it explains a part of what was adopted.
+        """
         facts = self.facts
         key = f"ledger:{event.kind}:{event.hash}:{event.ts_exch_ns}:{event.amount_micro}"
         if not _first_time(facts.flows_seen, key):
             return False
-        if not facts.is_adopted or event.ts_exch_ns <= facts.adopted_ns:
+        if not facts.is_adopted or event.ts_exch_ns <= facts.ledger_ns:
             return False
-        facts.cash_micro += event.amount_micro
+        if event.ts_exch_ns > facts.adopted_ns:
+            facts.cash_micro += event.amount_micro
         facts.ledger_micro += event.amount_micro
         return True
 
@@ -192,6 +200,7 @@ class AccountState:
         if facts.is_adopted and report_ns < max(facts.fill_ns, facts.adopted_ns):
             return Agreement.OUTDATED, "older than the last fill"
         if not facts.is_adopted:
+            facts.ledger_ns = report_ns
             self._adopt(report, instruments, report_ns, now_ns)
             return Agreement.ADOPTED_FIRST, f"{len(facts.positions)} positions"
         detail = self._difference(report)

@@ -25,17 +25,31 @@ from core.model.settings import EngineConfig, TradingParams
 from core.model.step import Alert, Decision, Refusal, Step
 from core.model.time import interval_ns, ns_from_seconds
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
+SEQ_GAP = 1_000_000
+"""Intent numbers left out at a restart: more than could have been used and not been written."""
 RECENT_FILLS_MAX = 50
 _HASH_BYTES = 16
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """What somebody forbids until it is lifted."""
+
+    state: TradingState
+    reason: str
+    is_flattening: bool
 
 
 class Facts(msgspec.Struct):
     """State of the engine that belongs to no other module; times in nanoseconds.
 
     ``hold`` is what the operator's last word forbids (``TradingState.ACTIVE``: nothing), and
-    ``is_flattening`` that everything is being closed. ``account_agreed`` and ``orders_agreed``
-    say whether the venue's report since the last link-up and our own state were equal.
+    ``is_flattening`` that everything is being closed; ``hold_kept`` is what an orderly end found
+    of them and leaves to the next session. ``account_agreed`` and ``orders_agreed`` say whether
+    the venue's report since the last link-up and our own state were equal, ``is_reconciled``
+    whether both were at some moment of this session. ``moved_micro`` came in or went out and is
+    not yet taken into account by the limits. ``foreign_asked`` says when the cancel of a
+    foreign order was sent, by the venue's id.
     """
 
     seq: int = 0
@@ -51,6 +65,11 @@ class Facts(msgspec.Struct):
     hold: TradingState = TradingState.ACTIVE
     hold_reason: str = ""
     is_flattening: bool = False
+    hold_kept: Hold | None = None
+    started_ns: int = 0
+    is_reconciled: bool = False
+    moved_micro: int = 0
+    foreign_asked: dict[str, int] = {}
     trading_state: TradingState = TradingState.HALTED
     state_reason: str = "nothing is known yet"
     intent_seq: int = 0
@@ -107,6 +126,7 @@ class Context:
         self.orders = OwnOrders(
             answer_ns=ns_from_seconds(trading.order_answer_seconds),
             ttl_ns=ns_from_seconds(trading.action_ttl_seconds),
+            account=account,
         )
         self.risk = RiskManagement(trading)
         self.tokens = TokenMetadata(trading)
@@ -142,6 +162,12 @@ class Context:
         """Return the sum of absolute notionals at mark."""
         positions = self.account.positions.items()
         return sum(abs(p.lots * self.value_px(coin) or p.cost_micro) for coin, p in positions)
+
+    def in_scope(self, coin: str) -> bool:
+        """Tell whether flattening closes a coin's position."""
+        desk = self.desks.get(coin)
+        is_traded = desk is not None and desk.is_traded
+        return is_traded or self.trading.flatten_scope == "account"
 
     # --- what one event leads to ------------------------------------------------------------
 
@@ -219,6 +245,8 @@ class Context:
     def why_not(self, desk: Desk) -> str:
         """Say why a coin is not traded; empty while it is."""
         facts, wish = self.facts, desk.wish
+        if not desk.is_traded:
+            return f"closing: {desk.closing}" if desk.closing else "not traded here"
         if self.account.lots(desk.coin):
             return f"closing: {desk.closing}" if desk.closing else ""
         if facts.trading_state is not TradingState.ACTIVE:
@@ -284,15 +312,7 @@ class Context:
         ValueError
             If it is no snapshot, of another version, or of another configuration.
         """
-        try:
-            saved = msgspec.msgpack.decode(packed, type=Snapshot)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise ValueError(f"expected an engine snapshot, was unreadable: {error}") from None
-        if saved.version != SNAPSHOT_VERSION:
-            raise ValueError(
-                f"snapshot version should be {SNAPSHOT_VERSION}, was {saved.version}; "
-                "rebuild the state by replaying the journal"
-            )
+        saved = read_snapshot(packed)
         if saved.config_hash != self._config_hash:
             raise ValueError(
                 "snapshot should come from the same configuration, was another one; "
@@ -311,9 +331,94 @@ class Context:
         self.market.restore(saved.market)
         self.dirty.clear()
 
+    def carry(self, saved: Snapshot) -> bool:
+        """Continue what an earlier session of the account left, under this configuration.
+
+        Taken over is what the account and the operator decided and what was promised: money,
+        positions, orders, anchors and latches, stops and standing wishes. What the market showed
+        and what the venue said is asked for anew.
+
+        Returns
+        -------
+        bool
+            Whether the configuration is the same, so that the operator's changes of it still mean
+            what they meant.
+        """
+        facts, old = self.facts, saved.facts
+        kept = old.hold_kept or Hold(old.hold, old.hold_reason, old.is_flattening)
+        facts.hold, facts.hold_reason = kept.state, kept.reason
+        facts.is_flattening = kept.is_flattening
+        facts.intent_seq = max(facts.intent_seq, old.intent_seq + SEQ_GAP)
+        facts.venue_until_ns = old.venue_until_ns
+        facts.moved_micro = old.moved_micro
+        facts.stopped, facts.refusals = old.stopped, old.refusals
+        facts.recent_fills = old.recent_fills
+        self.account.facts = saved.account
+        self.account.facts.differ_count = 0
+        self.orders.restore(saved.orders)
+        self.orders.forget_times_after(facts.now_ns)
+        self.risk.state = saved.risk
+        for coin, desk in saved.desks.items():
+            if coin in self.desks:
+                desk.is_traded, desk.is_due, desk.decided_ns = True, True, 0
+                desk.refusal, desk.refusal_text, desk.decision = None, "", None
+                self.desks[coin] = desk
+        for coin in self.follow_strays():
+            if coin in saved.desks:
+                before = saved.desks[coin]
+                self.desks[coin].stop_px, self.desks[coin].target_px = (
+                    before.stop_px,
+                    before.target_px,
+                )
+        is_same = saved.config_hash == self._config_hash
+        if is_same:
+            facts.settings = old.settings
+        return is_same
+
+    def follow_strays(self) -> list[str]:
+        """Give a desk to every coin that holds something of ours and is not traded.
+
+        Returns
+        -------
+        list of str
+            The coins that are new among them.
+        """
+        held = {*self.account.positions, *(c for c, o in self.orders.open_by_coin.items() if o)}
+        strays = [coin for coin, desk in self.desks.items() if not desk.is_traded]
+        for coin in strays:
+            if coin not in held:
+                del self.desks[coin]
+                self.dirty.pop(coin, None)
+                self.market.forget(coin)
+        new = sorted(held - self.desks.keys())
+        for coin in new:
+            self.desks[coin] = Desk(coin, is_traded=False)
+            self.market.follow(coin)
+        return new
+
     def state_hash(self) -> str:
         """Return a hash of all state."""
         return _hash(self.snapshot())
+
+
+def read_snapshot(packed: bytes) -> Snapshot:
+    """Decode a snapshot of any configuration.
+
+    Raises
+    ------
+    ValueError
+        If it is no snapshot, or of another version.
+    """
+    try:
+        saved = msgspec.msgpack.decode(packed, type=Snapshot)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ValueError(f"expected an engine snapshot, was unreadable: {error}") from None
+    if saved.version != SNAPSHOT_VERSION:
+        raise ValueError(
+            f"snapshot version should be {SNAPSHOT_VERSION}, was {saved.version}; "
+            "rebuild the state by replaying the journal"
+        )
+    return saved
 
 
 def _hash(packed: bytes) -> str:

@@ -82,7 +82,7 @@ class Decider:
         context = self._context
         instrument = context.tokens.instruments.get(desk.coin)
         market = context.market.coins[desk.coin]
-        if instrument is None or not market.mid_x2:
+        if instrument is None or not market.mid_x2 or not desk.is_traded:
             return
         desk.decided_ns, desk.is_due = context.facts.now_ns, False
         self._choose(desk)

@@ -60,10 +60,12 @@ class Desk(msgspec.Struct):
     ``wish`` stands until its strategy replaces it. ``wish_lots`` and ``quote_lots`` were sized
     when it came. ``stop_px`` and ``target_px`` guard the position that is held or about to be.
     ``barred`` is the direction that may not be entered before ``barred_until_ns``, ``FLAT``
-    meaning both. ``closing`` is why the position must go, empty if it need not.
+    meaning both. ``closing`` is why the position must go, empty if it need not. A desk that is
+    not traded holds what somebody else opened there; no strategy is ever asked.
     """
 
     coin: str
+    is_traded: bool = True
     strategy: str = ""
     strategy_since_ns: int = 0
     strategy_reason: str = "nothing decided yet"

@@ -75,7 +75,8 @@ class Executor:
         lots = context.account.lots(desk.coin)
         if not lots and not orders and not self._wants_entry(desk):
             return
-        self._guard(desk, market, instrument, lots)
+        if desk.is_traded or context.trading.foreign_positions == "adopt":
+            self._guard(desk, market, instrument, lots)
         desk.closing = self._why_close(desk, market, orders, lots)
         # Nothing in it changed since nothing had to be sent: nothing has to be sent now.
         picture = self._picture(desk, market, lots)
@@ -141,6 +142,7 @@ class Executor:
         """Return everything that the difference depends on, for comparison."""
         facts = self._context.facts
         return (
+            desk.is_traded,
             market.bid_px,
             market.ask_px,
             lots,
@@ -174,7 +176,9 @@ class Executor:
         lots: int,
     ) -> Situation:
         context, facts = self._context, self._context.facts
-        is_flattening = facts.is_flattening or desk.is_closing_asked
+        is_flattening = self._is_flattening(desk) or desk.is_closing_asked
+        has_agreed = facts.account_agreed and facts.orders_agreed
+        guards = desk.is_traded or context.trading.foreign_positions == "adopt"
         must_close = None
         if desk.closing:
             must_close = Purpose.FLATTEN if is_flattening else Purpose.EXIT
@@ -195,26 +199,31 @@ class Executor:
                 context.trading.price_band,
                 slippage + 0.001 * ((1 << min(tries, 6)) - 1),
             ),
-            may_open=facts.trading_state is TradingState.ACTIVE and not is_flattening,
+            may_open=(
+                facts.trading_state is TradingState.ACTIVE and not is_flattening and desk.is_traded
+            ),
             may_close=facts.trading_state is not TradingState.HALTED or is_flattening,
-            may_protect=(facts.account_agreed and facts.orders_agreed) or is_flattening,
+            may_protect=(has_agreed and guards) or is_flattening,
             open_orders=orders,
         )
+
+    def _is_flattening(self, desk: Desk) -> bool:
+        """Tell whether everything is being closed, and this coin is part of everything."""
+        return self._context.facts.is_flattening and self._context.in_scope(desk.coin)
 
     def _guard(self, desk: Desk, market: CoinMarket, instrument: Instrument, lots: int) -> None:
         """Take over the standing wish's guards where none are set; a position never has none."""
         if not desk.stop_px and desk.wish is not None:
             self._decider.set_bracket(desk, desk.wish, instrument)
-        if not lots or desk.stop_px or not market.mark_px:
+        px = market.value_px
+        if not lots or desk.stop_px or not px:
             return
         atr_px = desk.profile.atr * instrument.px_scale
         is_long = lots > 0
         # Without history there is no ATR yet (it is nan then), but the position is there.
-        wanted = DEFAULT_STOP_ATRS * atr_px if atr_px > 0.0 else DEFAULT_STOP_RATIO * market.mark_px
-        distance = min(wanted, 0.5 * market.mark_px)
-        price = (market.mark_px - distance if is_long else market.mark_px + distance) / (
-            instrument.px_scale
-        )
+        wanted = DEFAULT_STOP_ATRS * atr_px if atr_px > 0.0 else DEFAULT_STOP_RATIO * px
+        distance = min(wanted, 0.5 * px)
+        price = (px - distance if is_long else px + distance) / instrument.px_scale
         desk.stop_px = instrument.px_units_on_grid(price, is_buy=not is_long)
         self._context.alert(
             "warning",
@@ -229,10 +238,12 @@ class Executor:
         context = self._context
         if not lots:
             return ""
-        if context.facts.is_flattening:
+        if self._is_flattening(desk):
             return context.facts.hold_reason or "everything is being closed"
         if desk.is_closing_asked:
             return "closed by the operator"
+        if not desk.is_traded:
+            return ""
         age_ns = context.facts.now_ns - context.account.positions[desk.coin].opened_ns
         if age_ns >= self._timeout_ns:
             return f"held for {context.trading.trade_timeout_seconds:.0f} s"
@@ -331,11 +342,15 @@ class Executor:
         desk.forget_position()
 
     def ask_leverage(self, desk: Desk) -> None:
-        """Set a coin's leverage at the venue, once per minute until it is confirmed."""
+        """Set a coin's leverage at the venue until it is confirmed.
+
+        Once per minute, and never while a question before may still arrive.
+        """
         context, now_ns = self._context, self._context.facts.now_ns
         instrument = context.tokens.instruments.get(desk.coin)
-        is_waiting = desk.leverage_asked_ns and now_ns - desk.leverage_asked_ns < LEVERAGE_RETRY_NS
-        if instrument is None or desk.leverage_set or is_waiting:
+        wait_ns = max(LEVERAGE_RETRY_NS, context.orders.dead_ns)
+        is_waiting = desk.leverage_asked_ns and now_ns - desk.leverage_asked_ns < wait_ns
+        if instrument is None or desk.leverage_set or is_waiting or not desk.is_traded:
             return
         desk.leverage_asked_ns = now_ns
         leverage = context.tokens.leverage_of(desk.coin)
@@ -370,7 +385,8 @@ class _Gate:
     def is_making_room(self) -> bool:
         """Whether orders of this coin are on their way out, which count until they are gone."""
         orders = self._context.orders.of(self._desk.coin)
-        return any(o.question in (Question.CANCEL, Question.MODIFY) for o in orders)
+        leaving = (Question.CANCEL, Question.MODIFY)
+        return any(o.question in leaving or o.ending is not None for o in orders)
 
     def facts(self) -> GateFacts:
         """Return the facts as they are now, orders of this very step included."""

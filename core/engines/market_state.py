@@ -180,8 +180,19 @@ class MarketState:
 
     def __init__(self, coins: Sequence[str], *, candle_ns: int, candle_count: int = 0) -> None:
         self._candle_ns = candle_ns
-        capacity = max(RING_COUNT_MIN, candle_count)
-        self.coins = {coin: CoinMarket(coin=coin, ring=CandleRing(capacity)) for coin in coins}
+        self._capacity = max(RING_COUNT_MIN, candle_count)
+        self.coins: dict[str, CoinMarket] = {}
+        for coin in coins:
+            self.follow(coin)
+
+    def follow(self, coin: str) -> None:
+        """Follow a coin from now on; harmless if it is followed."""
+        if coin not in self.coins:
+            self.coins[coin] = CoinMarket(coin=coin, ring=CandleRing(self._capacity))
+
+    def forget(self, coin: str) -> None:
+        """Follow a coin no longer."""
+        self.coins.pop(coin, None)
 
     def apply_bbo(self, event: BboChanged, now_ns: int) -> CoinMarket | None:
         """Take over the touch; a crossed or one-sided one counts as unknown."""
@@ -302,6 +313,7 @@ class MarketState:
     def restore(self, snapshot: dict[str, CoinSnapshot]) -> None:
         """Replace everything by what `snapshot` gave."""
         for coin, saved in snapshot.items():
+            self.follow(coin)
             market = self.coins[coin]
             for name in CoinFacts.__struct_fields__:
                 setattr(market, name, getattr(saved.facts, name))

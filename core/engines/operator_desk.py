@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from core.engines.context import Context
+from core.engines.context import Context, Hold
 from core.engines.desk import Desk
 from core.engines.supervision import Supervisor
-from core.model.codes import Direction, OperatorAction, TradingState
+from core.model.codes import SHUTDOWN, Direction, OperatorAction, TradingState
 from core.model.events import OperatorCommanded
 from core.model.settings import EngineConfig
 from core.model.time import NS_PER_MIN
@@ -60,6 +60,9 @@ class OperatorDesk:
         said = " ".join(word for word in words if word)
         reason = f" ({event.reason})" if event.reason else ""
         context.alert("info", "operator", f"{event.who}: {said}{reason}")
+        facts = context.facts
+        if event.who == SHUTDOWN and facts.hold_kept is None:
+            facts.hold_kept = Hold(facts.hold, facts.hold_reason, facts.is_flattening)
         if action is OperatorAction.RESUME:
             self._resume()
         elif action in (OperatorAction.PAUSE, OperatorAction.REDUCE):
@@ -81,6 +84,7 @@ class OperatorDesk:
         """Lift holds and the emergency; limits count afresh, or it would close again at once."""
         context, facts = self._context, self._context.facts
         facts.hold, facts.hold_reason, facts.is_flattening = TradingState.ACTIVE, "", False
+        facts.hold_kept = None
         if context.risk.state.emergency:
             context.risk.resume(context.equity_micro(), facts.now_ns)
         for desk in context.desks.values():

@@ -23,6 +23,7 @@ from core.model.events import (
     OrderUnanswered,
     OrderUpdated,
 )
+from core.model.ids import is_engine_cloid
 from core.model.time import NS_PER_S
 
 CLOSED_COUNT_MAX = 2_000
@@ -30,6 +31,9 @@ LOOK_UP_GAP_NS_MAX = 60 * NS_PER_S
 SETTLE_ASKS_MAX = 3
 TTL_MARGIN_NS = 5 * NS_PER_S
 """Time for an expired action to be provably dead: the venue's clock and ours may differ a bit."""
+SETTLE_SHARE = 5
+"""A fifth of the wait for an answer is given to the message that says how much was executed."""
+UNKNOWN = -1
 
 
 class Question(StrEnum):
@@ -46,8 +50,9 @@ class OwnOrder(msgspec.Struct, kw_only=True):
     """One order of ours.
 
     ``ending`` is the venue's final word while fills that it implies are still missing
-    (``lots_executed`` above ``lots_filled``). ``replaces`` and ``replaced_by`` tie the two orders
-    of a modify together until its outcome is known.
+    (``lots_executed`` above ``lots_filled``) or may be: the answers to a cancel and to a modify do
+    not say how much was executed before (`UNKNOWN`). ``replaces`` and ``replaced_by`` tie the two
+    orders of a modify together until its outcome is known.
     """
 
     cloid: str
@@ -68,7 +73,7 @@ class OwnOrder(msgspec.Struct, kw_only=True):
     oid: int = 0
     status: OrderStatus = OrderStatus.IN_FLIGHT
     lots_filled: int = 0
-    lots_executed: int = -1
+    lots_executed: int = UNKNOWN
     ending: OrderStatus | None = None
     question: Question = Question.PLACE
     asked_ns: int = 0
@@ -145,12 +150,16 @@ class OwnOrders:
         Wait for an answer before asking by cloid.
     ttl_ns : int
         ``expiresAfter`` of an action: an order unknown to the venue after it never lives.
+    account : str
+        Lowercase address; tells orders that an engine placed for it from those of others.
     """
 
-    def __init__(self, *, answer_ns: int, ttl_ns: int) -> None:
+    def __init__(self, *, answer_ns: int, ttl_ns: int, account: str = "") -> None:
         self.facts = OrderFacts()
+        self.dead_ns = ttl_ns + TTL_MARGIN_NS
+        """Time after which an action that was sent can no longer arrive."""
+        self._account = account
         self._answer_ns = answer_ns
-        self._dead_ns = ttl_ns + TTL_MARGIN_NS
         self._changed: dict[str, OwnOrder] = {}
         self.version = 0
         """Grows with every change, so that others know whether to look again; no state."""
@@ -300,14 +309,29 @@ class OwnOrders:
             self._on_working(order, event, now_ns)
             return order
         executed = self._executed_by(order, event)
-        if executed > order.lots_filled:
-            if order.ending is None:
-                order.question, order.asked_ns, order.ask_count = Question.NONE, now_ns, 0
-                self._touch(order, now_ns, event.venue_status)
-            order.lots_executed, order.ending = executed, event.status
-        else:
-            self._close(order, event.status, now_ns, event.venue_status)
+        self._end(order, event.status, executed, now_ns, event.venue_status)
         return order
+
+    def _end(
+        self, order: OwnOrder, status: OrderStatus, executed: int, now_ns: int, detail: str
+    ) -> None:
+        """Close an order once all that it executed is here; until then it may change the position.
+
+        ``executed`` of `UNKNOWN` is asked for if no message brings it soon.
+        """
+        if UNKNOWN < executed <= order.lots_filled or order.lots_filled >= order.lots:
+            self._close(order, status, now_ns, detail)
+            return
+        if order.ending is None:
+            wait_ns = 0
+            if executed == UNKNOWN:
+                wait_ns = self._answer_ns - self._answer_ns // SETTLE_SHARE
+            order.question, order.asked_ns = Question.NONE, now_ns - wait_ns
+            order.ask_count, order.lots_executed = 0, UNKNOWN
+            self._touch(order, now_ns, detail)
+        order.ending = status
+        if executed != UNKNOWN:
+            order.lots_executed = executed
 
     def _on_working(self, order: OwnOrder, event: OrderUpdated, now_ns: int) -> None:
         if order.ending is not None:
@@ -323,16 +347,16 @@ class OwnOrders:
         """The replacement lives, so the order it replaced is gone."""
         old = self.facts.open.get(new.replaces)
         new.replaces = ""
-        if old is not None:
-            self._close(old, OrderStatus.CANCELLED, now_ns, "replaced")
+        if old is not None and old.ending is None:
+            self._end(old, OrderStatus.CANCELLED, UNKNOWN, now_ns, "replaced")
 
     def _executed_by(self, order: OwnOrder, event: OrderUpdated) -> int:
-        """Return how many lots the final word says were executed."""
+        """Return how many lots the final word says were executed, `UNKNOWN` if it does not."""
         if event.status is OrderStatus.REJECTED:
             return order.lots_filled
         if event.lots_left >= 0:
             return max(0, (event.lots_orig or order.lots) - event.lots_left)
-        return order.lots if event.status is OrderStatus.FILLED else order.lots_filled
+        return order.lots if event.status is OrderStatus.FILLED else UNKNOWN
 
     def on_rejected(self, event: OrderRejected, now_ns: int) -> OwnOrder | None:
         """Close the order that the venue refused; ask what became of the one it was to replace."""
@@ -343,7 +367,7 @@ class OwnOrders:
         if order is None:
             return None
         old = self.facts.open.get(order.replaces)
-        if old is not None:
+        if old is not None and old.ending is None:
             # A refused replacement can leave the old order gone as well (reference 8.5).
             old.replaced_by = ""
             self._ask(old, Question.MODIFY, now_ns - self._answer_ns)
@@ -381,9 +405,9 @@ class OwnOrders:
         order = self.facts.open.get(event.cloid)
         if order is None or order.ending is not None:
             return None
-        if now_ns - order.sent_ns < self._dead_ns:
+        if now_ns - order.sent_ns < self.dead_ns:
             # Ask again right after the action has expired; until then it may still arrive.
-            order.asked_ns = order.sent_ns + self._dead_ns - self._answer_ns
+            order.asked_ns = order.sent_ns + self.dead_ns - self._answer_ns
             order.question, order.ask_count = Question.LOOK_UP, 0
             return None
         old = self.facts.open.get(order.replaces)
@@ -410,14 +434,21 @@ class OwnOrders:
             self._on_replaced(order, now_ns)
         if order.lots_filled >= order.lots:
             self._close(order, OrderStatus.FILLED, now_ns, "")
-        elif order.ending is not None and order.lots_filled >= order.lots_executed:
+        elif order.ending is not None and order.lots_filled >= order.lots_executed > UNKNOWN:
             self._close(order, order.ending, now_ns, order.detail)
         else:
             self._touch(order, now_ns, order.detail)
         return order
 
-    def on_report(self, event: OpenOrdersReported, now_ns: int) -> None:
-        """Compare the venue's list of open orders with ours; question what does not agree."""
+    def on_report(self, event: OpenOrdersReported, now_ns: int) -> list[OrderReport]:
+        """Compare the venue's list of open orders with ours; question what does not agree.
+
+        Returns
+        -------
+        list of OrderReport
+            Orders that an engine placed for this account and that nobody here remembers. Whoever
+            asked decides whether they are ours (`adopt`); until then they count as foreign.
+        """
         self.version += 1
         report_ns = event.ts_exch_ns or now_ns
         listed = {row.cloid: row for row in event.orders if row.cloid}
@@ -427,7 +458,8 @@ class OwnOrders:
         for order in list(self.facts.open.values()):
             row = listed.get(order.cloid)
             if row is None:
-                if order.sent_ns <= report_ns and order.question is not Question.LOOK_UP:
+                is_asked = order.question is Question.LOOK_UP or order.ending is not None
+                if order.sent_ns <= report_ns and not is_asked:
                     self._ask(order, Question.MODIFY, now_ns - self._answer_ns)
             elif order.ending is None and not order.replaced_by:
                 order.oid = row.oid
@@ -440,6 +472,23 @@ class OwnOrders:
                     self._touch(order, now_ns, "listed")
         for cloid, row in listed.items():
             self._revive(cloid, row, report_ns, now_ns)
+        rows = self.facts.foreign.values()
+        return [row for row in rows if is_engine_cloid(self._account, row.cloid)]
+
+    def adopt(self, order: OwnOrder) -> None:
+        """Take over an order that an earlier life of this account's engine left at the venue."""
+        assert self.find(order.cloid) is None, f"invariant: not known yet, was {order.cloid}"
+        self.version += 1
+        self.facts.foreign.pop(str(order.oid), None)
+        self.facts.open[order.cloid] = order
+        self.open_by_coin.setdefault(order.coin, {})[order.cloid] = order
+        self._touch(order, order.changed_ns, "left by an earlier session")
+
+    def forget_times_after(self, now_ns: int) -> None:
+        """Bring times that lie ahead back to now: the clock was set back between two sessions."""
+        for order in self.facts.open.values():
+            order.sent_ns = min(order.sent_ns, now_ns)
+            order.asked_ns = min(order.asked_ns, now_ns)
 
     def _revive(self, cloid: str, row: OrderReport, report_ns: int, now_ns: int) -> None:
         """An order we believed gone is listed as open: believe the venue."""

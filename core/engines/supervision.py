@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from core.engines.account_state import Agreement
 from core.engines.context import Context
+from core.engines.strangers import Strangers
 from core.model.codes import TradingState
 from core.model.commands import ReportAccount
 from core.model.events import AccountReported, LinkChanged, OpenOrdersReported
-from core.model.time import NS_PER_MIN, NS_PER_S
+from core.model.time import NS_PER_MIN, NS_PER_S, ns_from_seconds
 
 REPORT_GAP_NS = 15 * NS_PER_S
 """Least time between two questions for the account; a report may take some seconds."""
 FILLS_BACK_NS = 10 * NS_PER_MIN
 """How far before the last known fill the venue is asked for fills: they may arrive late."""
+PRICES_WAIT_NS = 60 * NS_PER_S
+"""How long after the start the account is not judged while a position has no price."""
 LINKS_NEEDED = ("market", "user")
 
 
 class Supervisor:
     """Keep the trading state."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, strangers: Strangers) -> None:
         self._context = context
+        self._strangers = strangers
 
     # --- agreement with the venue -----------------------------------------------------------
 
@@ -46,6 +50,7 @@ class Supervisor:
         """Compare the account, adopt what has to be, and ask again while they differ."""
         context = self._context
         was_adopted = context.account.facts.is_adopted
+        was_agreed = context.facts.account_agreed
         lots_before = {coin: context.account.lots(coin) for coin in context.desks}
         agreement, detail = context.account.reconcile(
             report, context.tokens.instruments, context.facts.now_ns
@@ -58,36 +63,48 @@ class Supervisor:
         elif agreement is Agreement.OUTDATED:
             if not context.facts.account_agreed:
                 self.ask_report()
+        elif agreement is Agreement.DIFFERS:
+            # Fills may be on their way: one look is no reason to stop what was in agreement.
+            self.ask_report()
+            context.alert("info" if was_agreed else "warning", "account_differs", detail)
         else:
             context.facts.account_agreed = False
             self.ask_report()
-            adopted = agreement is Agreement.ADOPTED
-            name = "account_adopted" if adopted else "account_differs"
-            context.alert("error" if adopted else "warning", name, detail)
+            context.alert("error", "account_adopted", detail)
         for row in report.positions:
             desk = context.desks.get(row.coin)
-            if desk is not None:
+            if desk is not None and desk.is_traded:
                 desk.leverage_set = row.leverage
-            elif row.position_lots and not was_adopted:
-                context.alert("warning", "position_untraded", f"{row.coin} is left alone")
+        self._strangers.note_positions()
+        self._note_agreement()
         if not was_adopted:
             context.sample_equity()
-        context.touch_all()
-        self.watch()
+        if not (was_agreed and agreement is Agreement.EQUAL):
+            context.touch_all()
+            self.watch()
 
     def on_open_orders(self, report: OpenOrdersReported) -> None:
         """Compare open orders; those that do not agree are looked up one by one."""
-        orders = self._context.orders
+        orders, was_agreed = self._context.orders, self._context.facts.orders_agreed
         known = set(orders.facts.foreign)
-        orders.on_report(report, self._context.facts.now_ns)
-        new = [row for key, row in orders.facts.foreign.items() if key not in known]
-        if new:
-            coins = ", ".join(sorted({row.coin for row in new}))
-            detail = f"{len(new)} open orders in {coins} are not ours: counted, never touched"
-            self._context.alert("warning", "orders_foreign", detail)
+        marked = orders.on_report(report, self._context.facts.now_ns)
+        self._strangers.claim(marked, known)
+        new = [
+            row
+            for key, row in orders.facts.foreign.items()
+            if key not in known and row not in marked
+        ]
+        self._strangers.note_orders(new)
         self._context.facts.orders_agreed = True
+        if was_agreed and not (marked or new):
+            return
+        self._note_agreement()
         self._context.touch_all()
         self.refresh()
+
+    def _note_agreement(self) -> None:
+        facts = self._context.facts
+        facts.is_reconciled |= facts.account_agreed and facts.orders_agreed
 
     def doubt(self) -> None:
         """Ask for a report because something did not fit; entries stop until it agrees."""
@@ -103,11 +120,13 @@ class Supervisor:
         context.command(ReportAccount(since_ns))
 
     def ask_again(self) -> None:
-        """Repeat the question while links are up and account or orders have not agreed."""
+        """Compare again while links are up: often until all agrees, from time to time then."""
         facts = self._context.facts
         has_agreed = facts.account_agreed and facts.orders_agreed
-        is_waiting = facts.now_ns - facts.report_asked_ns < REPORT_GAP_NS
-        if self._links_down() or has_agreed or is_waiting or not facts.is_started:
+        every_ns = ns_from_seconds(self._context.trading.reconcile_seconds)
+        wait_ns = every_ns if has_agreed else REPORT_GAP_NS
+        is_waiting = facts.now_ns - facts.report_asked_ns < wait_ns
+        if self._links_down() or is_waiting or not facts.is_started or facts.is_ended:
             return
         self.ask_report()
 
@@ -116,12 +135,30 @@ class Supervisor:
     def watch(self) -> None:
         """Judge the account at the prices of now, and follow with the trading state."""
         context = self._context
-        if context.account.facts.is_adopted:
+        if self._can_judge():
             had_emergency = bool(context.risk.state.emergency)
-            context.risk.judge(context.equity_micro(), context.facts.now_ns)
+            equity_micro, facts = context.equity_micro(), context.facts
+            if facts.moved_micro:
+                context.risk.money_moved(facts.moved_micro, equity_micro)
+                facts.moved_micro = 0
+            context.risk.judge(equity_micro, facts.now_ns)
             if context.risk.state.emergency and not had_emergency:
                 context.alert("error", "emergency_shutdown", context.risk.state.emergency)
         self.refresh()
+
+    def _can_judge(self) -> bool:
+        """Tell whether equity can be believed: known to the venue too, and at prices of now.
+
+        Judged on what an earlier session knew, or on positions at their cost, a loss since then
+        would raise the peak first and look like a sudden fall from it afterwards.
+        """
+        context, facts = self._context, self._context.facts
+        if not context.account.facts.is_adopted or not facts.is_reconciled:
+            return False
+        if facts.now_ns - facts.started_ns > PRICES_WAIT_NS:
+            return True
+        held = context.account.positions
+        return all(context.value_px(coin) for coin in held)
 
     def refresh(self) -> None:
         """Work out the trading state; on a change say so and look at every coin again."""

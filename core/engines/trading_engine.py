@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from core.engines.context import Context
+from core.engines.context import Context, read_snapshot
 from core.engines.decision import Decider
 from core.engines.execution import Executor
 from core.engines.market_regime import MarketRegime
@@ -18,9 +18,10 @@ from core.engines.market_state import CoinMarket
 from core.engines.operator_desk import OperatorDesk
 from core.engines.own_orders import OwnOrder
 from core.engines.status_view import system_status
+from core.engines.strangers import Strangers
 from core.engines.supervision import Supervisor
 from core.model.account import AttributedFill, OrderRow
-from core.model.codes import OrderStatus, Regime, TradingState
+from core.model.codes import OrderStatus, Purpose, Regime, TradingState
 from core.model.events import (
     AccountReported,
     AnyEvent,
@@ -37,6 +38,7 @@ from core.model.events import (
     LedgerMoved,
     LeverageChanged,
     LeverageRejected,
+    LeverageUnanswered,
     LinkChanged,
     OpenOrdersReported,
     OperatorCommanded,
@@ -48,10 +50,12 @@ from core.model.events import (
     RateBudgetReported,
     SessionEnded,
     SessionStarted,
+    StateCarried,
     TimerTicked,
     TradesPrinted,
     VenueUnavailable,
 )
+from core.model.ids import is_engine_cloid
 from core.model.ports import Strategy
 from core.model.settings import EngineConfig
 from core.model.status import SystemStatus
@@ -93,7 +97,8 @@ class TradingEngine:
         )
         self._decider = Decider(self._context, strategies)
         self._executor = Executor(self._context, self._decider)
-        self._supervisor = Supervisor(self._context)
+        self._strangers = Strangers(self._context)
+        self._supervisor = Supervisor(self._context, self._strangers)
         self._operator = OperatorDesk(self._context, self._supervisor, self._configure)
         self._handlers: dict[type, Callable[[Any], None]] = self._dispatch_table()
         self._configure()
@@ -125,8 +130,37 @@ class TradingEngine:
 
     @property
     def is_flat(self) -> bool:
-        """Whether no position is open."""
-        return not self._context.account.positions
+        """Whether no position is open of those that flattening closes."""
+        context = self._context
+        return not any(context.in_scope(coin) for coin in context.account.positions)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the session ended in order."""
+        return self._context.facts.is_ended
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether every position of a traded coin has a stop of its size, working or in flight."""
+        context = self._context
+        return all(
+            any(o.purpose is Purpose.STOP and o.lots_left >= abs(p.lots) for o in orders)
+            for coin, p in context.account.positions.items()
+            if coin in context.trading.coins
+            for orders in [tuple(context.orders.of(coin))]
+        )
+
+    @property
+    def stray_coins(self) -> tuple[str, ...]:
+        """Coins that hold something of ours and are not traded: nobody brings their prices."""
+        desks = self._context.desks.values()
+        return tuple(desk.coin for desk in desks if not desk.is_traded)
+
+    @property
+    def fills_known_ns(self) -> int:
+        """Venue time up to which fills and cash flows are known, 0 before the first report."""
+        facts = self._context.account.facts
+        return max(facts.fill_ns, facts.adopted_ns)
 
     @property
     def is_emergency_latched(self) -> bool:
@@ -209,6 +243,7 @@ class TradingEngine:
             context.command(command)
         if context.orders.give_up_settling():
             self._supervisor.doubt()
+        self._strangers.tidy()
         self._supervisor.ask_again()
         self._supervisor.watch()
         if facts.trading_state is TradingState.ACTIVE:
@@ -300,6 +335,8 @@ class TradingEngine:
         )
         if order is not None:
             self._follow(order)
+        else:
+            self._strangers.note_fill(fill)
         if fill.is_liquidation:
             context.alert("error", "liquidated", f"{fill.coin} {fill.lots} lots at {fill.px}")
             context.risk.emergency_handler(f"the venue liquidated {fill.coin}")
@@ -311,9 +348,20 @@ class TradingEngine:
         self._supervisor.watch()
 
     def _on_updated(self, event: OrderUpdated) -> None:
-        order = self._context.orders.on_updated(event, self._context.facts.now_ns)
+        orders, key = self._context.orders, str(event.oid)
+        was_foreign = key in orders.facts.foreign
+        order = orders.on_updated(event, self._context.facts.now_ns)
         if order is not None:
             self._follow(order)
+            return
+        report = orders.facts.foreign.get(key)
+        if report is None or was_foreign:
+            return
+        if is_engine_cloid(self._context.account_address, report.cloid):
+            self._supervisor.ask_report()
+        else:
+            self._strangers.note_orders([report])
+            self._supervisor.refresh()
 
     def _on_rejected(self, event: OrderRejected) -> None:
         order = self._context.orders.on_rejected(event, self._context.facts.now_ns)
@@ -355,7 +403,7 @@ class TradingEngine:
 
     def _on_ledger(self, event: LedgerMoved) -> None:
         if self._context.account.apply_ledger(event):
-            self._context.risk.money_moved(event.amount_micro, self._context.equity_micro())
+            self._context.facts.moved_micro += event.amount_micro
             self._context.alert("info", "money_moved", f"{event.kind} {event.amount_micro} micro")
             self._supervisor.watch()
 
@@ -375,6 +423,10 @@ class TradingEngine:
     def _on_leverage_rejected(self, event: LeverageRejected) -> None:
         self._context.alert("warning", "leverage_rejected", f"{event.coin}: {event.venue_text}")
 
+    def _on_leverage_unanswered(self, event: LeverageUnanswered) -> None:
+        """Leave the leverage unknown: no entries, and it is asked again once that is safe."""
+        self._context.alert("warning", "leverage_unanswered", f"{event.coin}: {event.reason}")
+
     # --- handlers: the rest -----------------------------------------------------------------
 
     def _on_started(self, event: SessionStarted) -> None:
@@ -383,6 +435,22 @@ class TradingEngine:
         # A later session of the same account starts above all ids of an earlier one.
         start_ns = event.ts_recv_ns or event.ts_exch_ns
         facts.intent_seq = max(facts.intent_seq, start_ns // NS_PER_MS * INTENTS_PER_MS)
+        facts.started_ns = facts.now_ns
+
+    def _on_carried(self, event: StateCarried) -> None:
+        """Continue an earlier session's state; agreement with the venue is still to come."""
+        context = self._context
+        saved = read_snapshot(event.packed)
+        is_same = context.carry(saved)
+        self._configure()
+        context.alert("info", "state_carried", f"from {event.session}, event {event.at_seq}")
+        if not is_same and saved.facts.settings:
+            names = ", ".join(".".join(filter(None, s[:2])) for s in saved.facts.settings)
+            context.alert("warning", "parameters_dropped", f"configuration changed: {names}")
+        if context.risk.state.emergency:
+            detail = f"still in force, until an operator resumes: {context.risk.state.emergency}"
+            context.alert("error", "emergency_latched", detail)
+        self._supervisor.refresh()
 
     def _on_ended(self, event: SessionEnded) -> None:
         self._context.facts.is_ended = True
@@ -430,6 +498,7 @@ class TradingEngine:
             OrderMissing: self._on_missing,
             LeverageChanged: self._on_leverage,
             LeverageRejected: self._on_leverage_rejected,
+            LeverageUnanswered: self._on_leverage_unanswered,
             FundingPaid: self._on_funding,
             LedgerMoved: self._on_ledger,
             AccountReported: self._on_account,
@@ -441,6 +510,7 @@ class TradingEngine:
             TimerTicked: self._on_timer,
             OperatorCommanded: self._on_operator,
             SessionStarted: self._on_started,
+            StateCarried: self._on_carried,
             SessionEnded: self._on_ended,
         }
 

@@ -100,6 +100,10 @@ class OperatorAction(StrEnum):
     SET_PARAMETER = "set_parameter"
 
 
+SHUTDOWN = "shutdown"
+"""Who asks for an orderly end: what this one forbids does not outlive the session."""
+
+
 class RefusalCode(StrEnum):
     """Why our own risk gate said no. Codes never change their meaning."""
 

@@ -40,6 +40,18 @@ class SessionEnded(Event, frozen=True, kw_only=True, array_like=True, tag=True):
     reason: str
 
 
+class StateCarried(Event, frozen=True, kw_only=True, array_like=True, tag=True):
+    """What an earlier session of the same account left: a snapshot of its engine.
+
+    Follows `SessionStarted` in the journal of a session that continues another one, so that a
+    journal can be replayed without those before it.
+    """
+
+    session: str
+    at_seq: int
+    packed: bytes
+
+
 class InstrumentsListed(Event, frozen=True, kw_only=True, array_like=True, tag=True):
     """The venue's metadata, decoded; at start and whenever it changes."""
 
@@ -163,10 +175,17 @@ class LeverageChanged(Event, frozen=True, kw_only=True, array_like=True, tag=Tru
 
 
 class LeverageRejected(Event, frozen=True, kw_only=True, array_like=True, tag=True):
-    """The venue refused a leverage setting, or did not answer; it may be asked again."""
+    """The venue refused a leverage setting; it may be asked again."""
 
     coin: str
     venue_text: str
+
+
+class LeverageUnanswered(Event, frozen=True, kw_only=True, array_like=True, tag=True):
+    """A leverage setting was sent and no answer came: it may be in force or not."""
+
+    coin: str
+    reason: str
 
 
 class FundingPaid(Event, frozen=True, kw_only=True, array_like=True, tag=True):
@@ -262,6 +281,7 @@ MarketEvent = (
 )
 AnyEvent = (
     SessionStarted
+    | StateCarried
     | SessionEnded
     | InstrumentsListed
     | BboChanged
@@ -278,6 +298,7 @@ AnyEvent = (
     | OrderMissing
     | LeverageChanged
     | LeverageRejected
+    | LeverageUnanswered
     | FundingPaid
     | LedgerMoved
     | AccountReported

@@ -92,6 +92,8 @@ class Instrument(msgspec.Struct, frozen=True):
 
     Source: venue documentation, tick and lot size (prices: integer, or at most 5 significant
     figures and at most ``6 - sz_decimals`` decimals for perpetuals, ``8 - sz_decimals`` for spot).
+    ``is_margin_locked`` marks the venue's ``strictIsolated``: isolated only, and margin that went
+    into a position does not come out before it closes.
     """
 
     coin: str
@@ -101,6 +103,7 @@ class Instrument(msgspec.Struct, frozen=True):
     is_spot: bool = False
     is_delisted: bool = False
     is_isolated_only: bool = False
+    is_margin_locked: bool = False
     margin_tiers: tuple[MarginTier, ...] = ()
 
     @property

@@ -88,3 +88,15 @@ class JournalSink(Protocol):
     def close(self) -> None:
         """Commit and release the file."""
         ...
+
+
+class SnapshotSink(Protocol):
+    """Where a session puts copies of the engine's state, so that a restart replays little."""
+
+    def save(self, seq: int, packed: bytes) -> None:
+        """Keep the state after event ``seq``; the journal holds that event durably already."""
+        ...
+
+    def close(self) -> None:
+        """Wait until everything is kept."""
+        ...

@@ -91,6 +91,31 @@ class TradingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     decision_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="longest time between two decisions on a coin")
     ] = 10.0
+    reconcile_seconds: Annotated[
+        float, Meta(ge=10, le=86_400, description="time between two comparisons with the venue")
+    ] = 60.0
+    foreign_orders: Annotated[
+        Literal["ignore", "adopt", "stop"],
+        Meta(
+            description="orders of others on the account. ignore: counted against the limits, "
+            "never touched; adopt: cancelled in traded coins, as nothing wishes for them; stop: "
+            "halt until a person resumes"
+        ),
+    ] = "ignore"
+    foreign_positions: Annotated[
+        Literal["ignore", "adopt", "stop"],
+        Meta(
+            description="positions in coins that are not traded. ignore: counted, left alone; "
+            "adopt: given a stop; stop: halt until a person resumes"
+        ),
+    ] = "ignore"
+    flatten_scope: Annotated[
+        Literal["account", "traded"],
+        Meta(
+            description="what flatten and emergencies close and cancel. account: everything, also "
+            "what others opened; traded: the traded coins and our own orders"
+        ),
+    ] = "account"
 
 
 class ScalpingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,8 +13,8 @@ from core.analytics.performance_tracker import PerformanceTracker
 from core.engines.trading_engine import TradingEngine
 from core.model.codes import Mode
 from core.model.errors import ConsentError, ExitCode
-from core.model.events import SessionStarted
-from core.model.ports import Clock
+from core.model.events import SessionStarted, StateCarried
+from core.model.ports import Clock, SnapshotSink
 from core.model.settings import EngineConfig
 from core.model.step import Step
 from core.runtime.options import BacktestOptions, LiveOptions, Outcome
@@ -124,15 +124,24 @@ def build_session(
     seed: int,
     on_step: Callable[[Step], None] | None = None,
     is_durable: bool = True,
+    carried: StateCarried | None = None,
+    snapshots: SnapshotSink | None = None,
 ) -> Session:
-    """Build engine, journal and session, and put the first event into the journal.
+    """Build engine, journal and session, and put the first events into the journal.
 
-    ``is_durable`` of false spares the disk where nothing real can be lost (backtests).
+    Parameters
+    ----------
+    is_durable : bool
+        False spares the disk where nothing real can be lost (backtests).
+    carried : StateCarried, optional
+        What an earlier session of the account left; this one continues it.
+    snapshots : SnapshotSink, optional
+        Where copies of the state go, for the session after this one.
     """
     path = directory / JOURNAL_NAME
     journal = SqliteJournal(path, session=directory.name, is_durable=is_durable)
     engine = build_engine(config, account=account)
-    session = Session(engine, journal, clock, on_step=on_step)
+    session = Session(engine, journal, clock, on_step=on_step, snapshots=snapshots)
     session.emit(
         SessionStarted(
             session=directory.name,
@@ -143,6 +152,9 @@ def build_session(
             seed=seed,
         )
     )
+    if carried is not None:
+        session.emit(carried)
+    session.make_durable()
     return session
 
 

@@ -28,6 +28,7 @@ from core.utils.config_rules import require_equity
 AGENT_NAME = "nova demo"
 LATENCY_GRACE_SECONDS = 0.4
 """Wall time an action may need on a busy machine; on a fast clock it is minutes of the venue."""
+RECONCILE_WALL_SECONDS = 2.0
 
 
 async def run_demo(options: DemoOptions, *, on_ready: Callable[[Session], None]) -> Outcome:
@@ -66,6 +67,10 @@ def _demo_config(options: DemoOptions) -> EngineConfig:
             action_ttl_seconds=max(trading.action_ttl_seconds, grace_s),
             order_answer_seconds=max(trading.order_answer_seconds, grace_s),
             data_age_seconds_max=max(trading.data_age_seconds_max, grace_s),
+            # A comparison costs requests, of which a fast clock leaves few per minute of ours.
+            reconcile_seconds=min(
+                max(trading.reconcile_seconds, RECONCILE_WALL_SECONDS * options.speed), 86_400.0
+            ),
         ),
     )
 
@@ -92,7 +97,7 @@ async def _trade(
         config=config,
         account=master.address,
         user_feed=master.address,
-        link=wire_link(api, config),
+        link=lambda session, carried: wire_link(api, config)(session.emit),
         ws_url=venue.ws_url,
         clock=facts.clock,
         state_dir=options.state_dir,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from core.api.gateway import Gateway
+from core.api.gateway import Gateway, account_report
 from core.api.hyperliquid_api import HyperliquidAPI
 from core.model.commands import Command
 from core.model.events import Event
@@ -41,7 +41,7 @@ class TradingLink(Protocol):
         ...
 
     async def report(self, since_ns: int) -> list[Event]:
-        """Return fills since a time, account state and open orders, in this order."""
+        """Return fills and cash flows since a time, then open orders and account state."""
         ...
 
     async def report_budget(self) -> list[Event]:
@@ -77,11 +77,8 @@ class WireLink:
         await self._gateway.close()
 
     async def report(self, since_ns: int) -> list[Event]:
-        """Ask for fills, open orders and account state."""
-        events: list[Event] = [*await self._api.fetch_fills(since_ns)]
-        events.append(await self._api.fetch_account())
-        events.append(await self._api.fetch_open_orders())
-        return events
+        """Ask for fills, cash flows, open orders and account state."""
+        return await account_report(self._api, since_ns)
 
     async def report_budget(self) -> list[Event]:
         """Ask for the address budget."""

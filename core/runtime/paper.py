@@ -1,6 +1,7 @@
 """Paper trading: a venue's live market, the real path, and an account that is only ours.
 
-No key is needed and nothing is sent that trades.
+No key is needed and nothing is sent that trades. A session that died goes on where it was; one that
+ended in order is over, and the next begins with the equity asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from core.runtime.launch import Launch, run_launch
 from core.runtime.live import ws_url_of
 from core.runtime.options import Outcome, PaperOptions
 from core.runtime.paper_link import PaperLink
+from core.runtime.paper_seed import paper_seed
 from core.runtime.session import Session
 from core.simulation.wire.latency import LatencyModel
 from core.utils.clock import SystemClock
@@ -58,8 +60,11 @@ async def run_paper(
         config=config,
         account=ACCOUNT,
         user_feed=None,
-        link=lambda emit: PaperLink(
-            emit,
+        network=f"paper-{base_url.removeprefix('https://').removeprefix('http://')}",
+        continues_ended=False,
+        link=lambda session, carried: PaperLink(
+            session.emit,
+            seed=None if carried is None else paper_seed(carried.packed),
             account=ACCOUNT,
             equity_micro=round(options.equity_usdc * MICRO_PER_USDC),
             clock=clock,

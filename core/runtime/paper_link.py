@@ -15,11 +15,13 @@ from core.model.events import (
     Event,
     InstrumentsListed,
     LinkChanged,
+    OrderFilled,
     TradesPrinted,
 )
 from core.model.market import Level
 from core.model.ports import Clock, Emit
 from core.model.time import NS_PER_S
+from core.runtime.paper_seed import PaperSeed, plant
 from core.simulation.adapter import execute_command, to_events
 from core.simulation.exchange import SimulatedExchange
 from core.simulation.market.ticks import MarketTick, MarketTrade
@@ -71,7 +73,8 @@ class PaperLink:
     """The trading half of a paper session.
 
     Its orders move nobody's market. Fills follow the simulated exchange's rules, with latency
-    both ways; see ``docs/simulation-honesty.md``.
+    both ways; see ``docs/simulation-honesty.md``. With a ``seed`` it goes on from there, and
+    ``equity_micro`` is not looked at.
     """
 
     def __init__(
@@ -82,8 +85,11 @@ class PaperLink:
         equity_micro: int,
         clock: Clock,
         latency: LatencyModel,
+        seed: PaperSeed | None = None,
     ) -> None:
         self._emit = emit
+        self._seed = seed
+        self._seed_oids: frozenset[int] = frozenset()
         self._account = account
         self._equity_micro = equity_micro
         self._clock = clock
@@ -109,7 +115,10 @@ class PaperLink:
         """Let resting paper orders meet the market before the engine sees it."""
         if isinstance(event, InstrumentsListed) and self._exchange is None:
             self._exchange = SimulatedExchange(event.instruments, start_ns=self._clock.now_ns())
-            self._exchange.fund(self._account, self._equity_micro)
+            if self._seed is None:
+                self._exchange.fund(self._account, self._equity_micro)
+            else:
+                self._seed_oids = plant(self._exchange, self._account, self._seed)
             self._exchange.drain()
         elif isinstance(event, ContextChanged):
             self._contexts[event.coin] = event
@@ -156,9 +165,10 @@ class PaperLink:
 
     async def report(self, since_ns: int) -> list[Event]:
         """Return the account state the paper venue keeps."""
-        return execute_command(
+        events = execute_command(
             self._venue(), self._account, ReportAccount(since_ns), self._clock.now_ns()
         )
+        return [event for event in events if self._is_news(event)]
 
     async def report_budget(self) -> list[Event]:
         """Return nothing: paper requests cost nothing."""
@@ -193,7 +203,12 @@ class PaperLink:
 
     def _answer(self, events: Sequence[Event]) -> None:
         for event in events:
-            self._answers.put(event)
+            if self._is_news(event):
+                self._answers.put(event)
+
+    def _is_news(self, event: Event) -> bool:
+        """Tell whether an event is no part of how the account was set up."""
+        return not (isinstance(event, OrderFilled) and event.fill.oid in self._seed_oids)
 
     def _tell_end(self, task: asyncio.Task[None]) -> None:
         """A venue that broke down answers nothing more: the engine must not open exposure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Generator, Set
+from collections.abc import Callable, Set
 from pathlib import Path
 
 import msgspec
@@ -44,18 +44,18 @@ def replay_journal(
     ReplayError
         At the first step or checkpoint that differs, with both sides.
     """
-    with JournalReader(path) as reader, contextlib.closing(_events(reader)) as events:
+    with JournalReader(path) as reader, contextlib.closing(reader.events()) as events:
         started = next(events, None)
         if not isinstance(started, SessionStarted):
             raise JournalError(f"{path} should begin with SessionStarted, began with {started!r}")
-        engine = build_engine(_config_of(started, path), account=started.account)
+        engine = build_engine(config_of(started, path), account=started.account)
         steps = {step.seq: step for step in reader.steps()}
         checkpoints = dict(reader.checkpoints())
         step_count, checkpoint_count = len(steps), len(checkpoints)
         event_count = 0
         for event in itertools.chain([started], events):
             event_count += 1
-            _compare(steps.pop(event.seq, None), engine.process(event), event)
+            compare_step(steps.pop(event.seq, None), engine.process(event), event)
             expected = checkpoints.pop(event.seq, None)
             if expected is not None and engine.state_hash() != expected:
                 raise ReplayError(
@@ -75,12 +75,14 @@ def replay_journal(
     )
 
 
-def _events(reader: JournalReader) -> Generator[AnyEvent, None, None]:
-    """Yield the events so that reading can be ended early, before the reader is closed."""
-    yield from reader.events()
+def config_of(started: SessionStarted, path: Path) -> EngineConfig:
+    """Return the configuration that a session ran with.
 
-
-def _config_of(started: SessionStarted, path: Path) -> EngineConfig:
+    Raises
+    ------
+    JournalError
+        If this version does not understand it.
+    """
     try:
         return msgspec.json.decode(started.config_json, type=EngineConfig)
     except msgspec.MsgspecError as error:
@@ -98,7 +100,8 @@ def _refuse_left_over(left_over: Set[int], event_count: int) -> None:
         )
 
 
-def _compare(recorded: Step | None, replayed: Step, event: AnyEvent) -> None:
+def compare_step(recorded: Step | None, replayed: Step, event: AnyEvent) -> None:
+    """Raise `ReplayError` unless an event led to the same step; a quiet one is not stored."""
     if recorded is None and replayed.is_quiet:
         return
     if recorded != replayed:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from core.api.hyperliquid_api import HyperliquidAPI
 from core.api.websocket_feed import WebSocketFeed
-from core.model.codes import OperatorAction
+from core.model.codes import SHUTDOWN, OperatorAction
 from core.model.errors import ClockSkewError, VenueError
 from core.model.events import Event, InstrumentsListed, TimerTicked
 from core.model.instrument import Instrument
@@ -24,6 +24,9 @@ from core.runtime.session import Session
 
 WARM_UP_CANDLES = 500
 FILLS_BACK_NS = 24 * 3600 * NS_PER_S
+FILLS_MARGIN_NS = 600 * NS_PER_S
+"""How far before what is known the venue is asked again: rows may arrive late and out of order."""
+STRAYS_EVERY_SECONDS = 5.0
 BUDGET_EVERY_SECONDS = 60.0
 BUDGET_EVERY_TICKS = 10
 CLOCK_SKEW_NS_MAX = 2 * NS_PER_S
@@ -102,6 +105,7 @@ class WiredRun:
                 self._tick(),
                 self._report_budget(),
                 self._feed.wait(),
+                self._price_strays(),
                 watch_markets(self._api, self._clock, self._instruments, self._take),
             )
             workers = [asyncio.create_task(w) for w in work]
@@ -148,8 +152,21 @@ class WiredRun:
             )
 
     async def _report_account(self) -> None:
-        for event in await self._link.report(self._clock.now_ns() - FILLS_BACK_NS):
+        known_ns = self._session.engine.fills_known_ns
+        since_ns = known_ns - FILLS_MARGIN_NS if known_ns else self._clock.now_ns() - FILLS_BACK_NS
+        for event in await self._link.report(max(0, since_ns)):
             self._session.emit(event)
+
+    async def _price_strays(self) -> None:
+        """Bring prices of coins that are held and not traded, which no channel is about."""
+        while True:
+            await self._clock.sleep(max(STRAYS_EVERY_SECONDS, self._timer_seconds))
+            await self._price_strays_once()
+
+    async def _price_strays_once(self) -> None:
+        for coin in self._session.engine.stray_coins:
+            with contextlib.suppress(VenueError):
+                self._take(await self._api.fetch_book(coin))
 
     async def _catch_up(self) -> None:
         """After a reconnect: close the candle gap, then ask what became of us meanwhile.
@@ -189,17 +206,19 @@ class WiredRun:
     async def _wind_down(self) -> None:
         """Cancel what works, flatten where asked, and wait for the venue to confirm."""
         action = OperatorAction.FLATTEN if self._flatten_on_stop else OperatorAction.HALT
-        self._session.operate(action, "shutdown", reason=self._session.stop_reason)
-        self._session.operate(OperatorAction.CANCEL_ALL, "shutdown")
+        self._session.operate(action, SHUTDOWN, reason=self._session.stop_reason)
+        self._session.operate(OperatorAction.CANCEL_ALL, SHUTDOWN)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + STOP_WALL_SECONDS_MAX
         while not self._is_settled() and loop.time() < deadline:
             await asyncio.sleep(STOP_POLL_WALL_SECONDS)
 
     def _is_settled(self) -> bool:
-        if self._session.is_down:
-            return self._link.is_idle
         engine = self._session.engine
+        if self._session.breakdown is not None:
+            return self._link.is_idle
+        if self._session.failure is not None:
+            return self._link.is_idle and engine.is_guarded and not engine.cancellable_orders()
         is_flat = not self._flatten_on_stop or engine.is_flat
         return self._link.is_idle and is_flat and not engine.cancellable_orders()
 

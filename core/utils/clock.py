@@ -101,6 +101,14 @@ class ManualClock:
         """How many tasks wait for this clock."""
         return sum(1 for _, _, future in self._sleepers if not future.done())
 
+    @property
+    def next_deadline_ns(self) -> int | None:
+        """When the next task that waits for this clock wakes; ``None`` if nobody waits."""
+        sleepers = self._sleepers
+        while sleepers and sleepers[0][2].done():
+            heapq.heappop(sleepers)
+        return sleepers[0][0] if sleepers else None
+
     def now_ns(self) -> int:
         """Return nanoseconds since the epoch on this clock."""
         return self._now_ns
@@ -123,7 +131,11 @@ class ManualClock:
         Each sleeper wakes while the clock shows its deadline, runs until it waits again, and may
         sleep and wake several times within one call. Ties wake in the order they went to sleep.
         """
-        target_ns = self._target_ns(seconds)
+        await self.advance_to(self._target_ns(seconds))
+
+    async def advance_to(self, target_ns: int) -> None:
+        """Move time forward to a moment as `advance` does; an earlier moment changes nothing."""
+        target_ns = max(target_ns, self._now_ns)
         await _settle()
         while self._sleepers and self._sleepers[0][0] <= target_ns:
             self._wake_first()
@@ -136,7 +148,11 @@ class ManualClock:
 
         They wake in order of their deadlines, all seeing the new time, as after a suspended laptop.
         """
-        target_ns = self._target_ns(seconds)
+        self.jump_to(self._target_ns(seconds))
+
+    def jump_to(self, target_ns: int) -> None:
+        """Move time forward to a moment as `jump` does; an earlier moment changes nothing."""
+        target_ns = max(target_ns, self._now_ns)
         while self._sleepers and self._sleepers[0][0] <= target_ns:
             self._wake_first()
         self._now_ns = target_ns

@@ -21,6 +21,7 @@ from core.utils.redact import STARS
 AGENT_KEY = "HYPERLIQUID_AGENT_KEY"
 ACCOUNT = "HYPERLIQUID_ACCOUNT"
 VAULT = "HYPERLIQUID_VAULT"
+WATCHDOG_KEY = "HYPERLIQUID_WATCHDOG_KEY"
 SECRET_FILES = ("secrets.env", ".env")
 
 _SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -113,20 +114,20 @@ class CredentialManager:
             )
         return Secret(value)
 
-    def private_key(self) -> Secret:
-        """Return the agent's private key as ``0x`` and 64 lowercase hex digits.
+    def private_key(self, name: str = AGENT_KEY) -> Secret:
+        """Return an agent's private key as ``0x`` and 64 lowercase hex digits.
 
         Raises
         ------
         CredentialError
             If it is missing or malformed; the text says how without repeating it.
         """
-        key = self.get_credential(AGENT_KEY).reveal().lower()
+        key = self.get_credential(name).reveal().lower()
         digits = key.removeprefix("0x")
         flaw = _key_flaw(key, digits)
         if flaw:
             raise CredentialError(
-                f"{AGENT_KEY} should be 0x and {_KEY_DIGITS} hex digits, {flaw}; "
+                f"{name} should be 0x and {_KEY_DIGITS} hex digits, {flaw}; "
                 "create an agent wallet (API wallet) at the venue and use its private key"
             )
         return Secret(key)

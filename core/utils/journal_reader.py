@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -42,6 +42,8 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self.torn_bytes = _torn_bytes(self.path)
+        """Bytes at the end of the file that was being written, too few for a record."""
         if not self.path.is_file():
             raise JournalError(
                 f"journal should exist, was missing: {path}; name the journal.sqlite of a session"
@@ -91,11 +93,12 @@ class JournalReader:
         if answer != "ok":
             raise unusable(self.path, str(answer))
 
-    def events(self) -> Iterator[AnyEvent]:
-        """Yield all events in order; a hole in their numbers is an error."""
+    def events(self, after: int = 0) -> Generator[AnyEvent, None, None]:
+        """Yield the events after a number, in order; a hole in their numbers is an error."""
         decoder = msgspec.msgpack.Decoder(AnyEvent)
-        previous = 0
-        for seq, body in self._rows("SELECT seq, body FROM events ORDER BY seq"):
+        previous = after
+        statement = "SELECT seq, body FROM events WHERE seq > ? ORDER BY seq"
+        for seq, body in self._rows(statement, (after,)):
             event: AnyEvent = self._decoded(decoder, body, f"event {seq}")
             if event.seq != seq or (previous and seq != previous + 1):
                 raise unusable(
@@ -105,10 +108,11 @@ class JournalReader:
             previous = seq
             yield event
 
-    def steps(self) -> Iterator[Step]:
-        """Yield the steps that were not quiet, in order."""
+    def steps(self, after: int = 0) -> Iterator[Step]:
+        """Yield the steps that were not quiet and follow a number, in order."""
         decoder = msgspec.msgpack.Decoder(Step)
-        for seq, body in self._rows("SELECT seq, body FROM steps ORDER BY seq"):
+        statement = "SELECT seq, body FROM steps WHERE seq > ? ORDER BY seq"
+        for seq, body in self._rows(statement, (after,)):
             yield self._decoded(decoder, body, f"step {seq}")
 
     def checkpoints(self) -> Iterator[tuple[int, str]]:
@@ -244,6 +248,33 @@ class JournalReader:
             return decoder.decode(body)
         except msgspec.MsgspecError as error:
             raise unusable(self.path, f"{what} cannot be decoded: {error}") from error
+
+
+def _torn_bytes(path: Path) -> int:
+    """Return how much was written to the write-ahead log after its last whole transaction.
+
+    Source: SQLite documentation, the WAL file format: a header (page size in bytes 8 to 11, salts
+    in 16 to 23), then frames of a header (commit mark in bytes 4 to 7, the same salts in 8 to 15)
+    and a page. Frames with other salts are left from earlier and are no part of the log.
+    """
+    log = path.with_name(path.name + "-wal")
+    try:
+        with log.open("rb") as file:
+            header = file.read(schema.WAL_HEADER_BYTES)
+            page_bytes = int.from_bytes(header[8:12], "big")
+            if len(header) < schema.WAL_HEADER_BYTES or page_bytes == 0:
+                return len(header)
+            whole = written = file.tell()
+            while frame := file.read(schema.WAL_FRAME_HEADER_BYTES):
+                page = file.read(page_bytes)
+                if frame[8:16] != header[16:24][: max(0, len(frame) - 8)]:
+                    break
+                written = file.tell()
+                if len(page) == page_bytes and int.from_bytes(frame[4:8], "big"):
+                    whole = written
+            return written - whole
+    except OSError:
+        return 0
 
 
 def _uri(path: Path) -> str:

@@ -7,6 +7,8 @@ that sessions can be asked in SQL. Knows nothing of when anything is written.
 from __future__ import annotations
 
 SCHEMA_VERSION = 1
+WAL_HEADER_BYTES = 32
+WAL_FRAME_HEADER_BYTES = 24
 APPLICATION_ID = 0x4E6F7661
 """``Nova`` in ASCII; tells a journal from any other SQLite file."""
 

@@ -158,3 +158,14 @@ def test_decoding_what_was_written_changes_nothing(
         CancelAction(cancels=[CancelWire(asset, oid)]),
     ):
         assert decode_action(msgspec.json.encode(action)) == action
+
+
+def test_signatures_inside_an_action_lose_their_leading_zeros() -> None:
+    payload = {"multiSigUser": "0xAB", "outerSigner": "0xCD", "action": {"type": "noop"}}
+    signature = {"r": "0x00ab", "s": "0X0C", "v": 27}
+    action = {"type": "multiSig", "signatureChainId": "0x66eee", "payload": payload}
+    read = decoded({**action, "signatures": [signature]})
+    assert (read.signatures[0].r, read.signatures[0].s) == ("0xab", "0xc")
+    assert (read.payload.multi_sig_user, read.payload.outer_signer) == ("0xab", "0xcd")
+    with pytest.raises(ActionDecodeError, match="hex"):
+        decoded({**action, "signatures": [{**signature, "r": "zz"}]})

@@ -20,6 +20,7 @@ from core.model.events import (
     CancelRejected,
     LeverageChanged,
     LeverageRejected,
+    LeverageUnanswered,
     OrderRejected,
     OrderUnanswered,
     OrderUpdated,
@@ -275,7 +276,8 @@ async def test_no_answer_is_no_no(venue: FakeVenue) -> None:
     assert len(venue.actions) == 4
     unanswered = {e.cloid for e in events if isinstance(e, OrderUnanswered)}
     assert unanswered == {place(0).cloid, place(1).cloid, place(6).cloid}
-    assert [e for e in events if isinstance(e, LeverageRejected)]
+    assert [e for e in events if isinstance(e, LeverageUnanswered)]
+    assert not [e for e in events if isinstance(e, LeverageRejected)]
     troubles = [e for e in events if isinstance(e, VenueUnavailable)]
     assert troubles
     assert all(e.until_ns == NOW_MS * NS_PER_MS + 10 * NS_PER_S for e in troubles)

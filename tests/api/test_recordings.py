@@ -337,8 +337,15 @@ def test_a_spot_fill_in_the_user_stream_is_set_aside() -> None:
     assert codec.counts == {"unknown_coin:fills": 1}
 
 
+NOT_ASKED = {
+    *("gohl-perpDexs-2025-12", "gohl-spotMeta-2025-08", "gohl-spotMetaAndAssetCtxs-2025-08"),
+    "pysdk-portfolio-vault",
+}
+"""Answers to what our client never asks; they hold the local exchange to its shapes elsewhere."""
+
+
 def test_every_recording_is_read_by_a_test_here() -> None:
-    # Names in this file, so that it holds whichever tests ran before.
-    text = Path(__file__).read_text()
-    assert recordings.NAMES
+    # Names in these files, so that it holds whichever tests ran before.
+    text = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
+    assert set(recordings.NAMES) >= NOT_ASKED
     assert [name for name in recordings.NAMES if f'"{name}"' not in text] == []

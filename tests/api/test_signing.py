@@ -8,6 +8,7 @@ import pickle
 from typing import Any
 
 import pytest
+from eth_account.messages import encode_typed_data
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,6 +101,57 @@ def test_user_signed_vectors(vector: dict[str, Any]) -> None:
     assert isinstance(decoded, UserAction)
     assert recover_user(decoded, signature) == signer.address
     assert signer.sign_user(decoded) == signature
+
+
+USER = "0x" + "ab" * 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "fields"),
+    [
+        ("cDeposit", "CDeposit", {"wei": ("uint64", 5)}),
+        ("cWithdraw", "CWithdraw", {"wei": ("uint64", 2**63)}),
+        (
+            "linkStakingUser",
+            "LinkStakingUser",
+            {"user": ("address", USER), "isFinalize": ("bool", True)},
+        ),
+        (
+            "userPortfolioMargin",
+            "UserPortfolioMargin",
+            {"user": ("address", USER), "enabled": ("bool", False)},
+        ),
+    ],
+)
+def test_actions_without_a_vector_are_hashed_as_another_implementation_hashes_them(
+    kind: str, name: str, fields: dict[str, tuple[str, Any]]
+) -> None:
+    typed = {"hyperliquidChain": ("string", "Testnet"), **fields, "nonce": ("uint64", 7)}
+    message = {field: value for field, (_, value) in typed.items()}
+    domain = {"name": "HyperliquidSignTransaction", "version": "1", "chainId": 0x66EEE}
+    encoded = encode_typed_data(
+        full_message={
+            "domain": {**domain, "verifyingContract": "0x" + "00" * 20},
+            "types": {
+                "EIP712Domain": [
+                    {"name": "name", "type": "string"},
+                    {"name": "version", "type": "string"},
+                    {"name": "chainId", "type": "uint256"},
+                    {"name": "verifyingContract", "type": "address"},
+                ],
+                f"HyperliquidTransaction:{name}": [
+                    {"name": field, "type": solidity} for field, (solidity, _) in typed.items()
+                ],
+            },
+            "primaryType": f"HyperliquidTransaction:{name}",
+            "message": message,
+        }
+    )
+    expected = signing.keccak(b"\x19" + encoded.version + encoded.header + encoded.body)
+    action = {"type": kind, "signatureChainId": "0x66eee", **message}
+    decoded = decode_action(scrambled(action))
+    assert isinstance(decoded, UserAction)
+    assert signing.user_digest(decoded) == expected
 
 
 @pytest.mark.parametrize("vector", vectors.of_scheme("phantom_agent"), ids=vectors.name_of)

@@ -213,7 +213,7 @@ class TinyVenue:
             PositionReport(
                 coin=coin,
                 position_lots=lots,
-                entry_price=PX / 10,
+                entry_price=PX / 10 if coin == "BTC" else 3_000.0,
                 leverage=10,
                 is_cross=True,
                 margin_used_micro=0,

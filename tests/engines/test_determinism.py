@@ -272,7 +272,7 @@ def test_a_random_session_reaches_what_it_should():
     """The properties above mean little if nothing ever happens in a session."""
     kinds: set[str] = set()
     purposes: set[str] = set()
-    for seed in range(40):
+    for seed in range(60):
         for step in RandomSession(seed).floor.steps:
             kinds |= {type(c).__name__ for c in step.commands}
             purposes |= {f.purpose.value for f in step.fills if f.purpose is not None}

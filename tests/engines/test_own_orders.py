@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from core.engines.own_orders import CLOSED_COUNT_MAX, SETTLE_ASKS_MAX, TTL_MARGIN_NS, OwnOrders
+from core.engines.own_orders import (
+    CLOSED_COUNT_MAX,
+    SETTLE_ASKS_MAX,
+    SETTLE_SHARE,
+    TTL_MARGIN_NS,
+    OwnOrders,
+)
 from core.model.account import Fill, OrderReport
 from core.model.codes import OrderStatus, Purpose, Regime, RejectionCode, Tif
 from core.model.commands import CancelOrder, LookUpOrder, ModifyOrder, PlaceOrder
@@ -158,8 +164,50 @@ def test_until_a_modify_is_answered_both_orders_may_fill(resting):
 
 def test_a_fill_of_the_replacement_proves_the_old_one_gone(resting):
     modified(resting).on_fill(fill(2, cloid="0xb", oid=9), T0)
-    assert status(resting) is OrderStatus.CANCELLED
+    assert resting.find("0xa").ending is OrderStatus.CANCELLED
     assert resting.find("0xb").is_open
+
+
+def cancelled_without_a_size(resting: OwnOrders) -> OwnOrders:
+    """The answer to a cancel says success, not how much had been executed before."""
+    resting.sent(CancelOrder("0xa", 7, "BTC", 0), Regime.CALM, T0)
+    resting.on_updated(update(OrderStatus.CANCELLED), T0)
+    return resting
+
+
+def test_a_cancel_does_not_end_an_order_whose_last_fill_may_be_on_the_way(resting):
+    cancelled_without_a_size(resting)
+    assert list(resting.of("BTC")), "a racing fill may still change the position"
+    assert resting.on_fill(fill(4), T0).is_open, "and more may follow"
+    ended = resting.on_updated(update(OrderStatus.CANCELLED, left=6), T0)
+    assert not ended.is_open and ended.lots_filled == 4 and not ended.ended_badly
+
+
+def test_what_a_cancelled_order_executed_is_waited_for_once_known(resting):
+    cancelled_without_a_size(resting)
+    resting.on_updated(update(OrderStatus.CANCELLED, left=6), T0)
+    assert list(resting.of("BTC"))
+    assert not resting.on_fill(fill(4), T0).is_open
+
+
+def test_what_a_cancelled_order_executed_is_asked_for_soon_and_once(resting):
+    cancelled_without_a_size(resting)
+    assert resting.due_look_ups(T0 + ANSWER // SETTLE_SHARE - 1) == []
+    assert resting.due_look_ups(T0 + ANSWER // SETTLE_SHARE) == [LookUpOrder("0xa", "BTC")]
+    resting.on_updated(update(OrderStatus.CANCELLED), T0 + ANSWER)
+    assert list(resting.of("BTC")), "the same answer again says nothing new"
+    resting.on_updated(update(OrderStatus.CANCELLED, left=10), T0 + ANSWER)
+    assert not list(resting.of("BTC"))
+
+
+def test_a_modified_order_counts_until_its_racing_fill_is_known(resting):
+    modified(resting)
+    resting.on_updated(update(OrderStatus.CANCELLED), T0)
+    resting.on_updated(update(OrderStatus.WORKING, cloid="0xb", oid=9, left=10), T0)
+    assert {o.cloid for o in resting.of("BTC")} == {"0xa", "0xb"}
+    resting.on_fill(fill(3), T0)
+    resting.on_updated(update(OrderStatus.CANCELLED, left=7), T0)
+    assert {o.cloid for o in resting.of("BTC")} == {"0xb"}
 
 
 @pytest.mark.parametrize("cloid", ["0xa", "0xb"])
@@ -295,6 +343,15 @@ def test_the_memory_of_closed_orders_is_bounded():
 def test_an_id_is_never_used_twice(orders):
     with pytest.raises(AssertionError, match="cloid is new"):
         orders.sent(place(), Regime.CALM, T0)
+
+
+def test_times_ahead_of_a_clock_that_was_set_back_are_brought_to_now(orders):
+    earlier = T0 - 3_600 * NS_PER_S
+    assert orders.due_look_ups(earlier + ANSWER) == []
+    orders.forget_times_after(earlier)
+    assert orders.due_look_ups(earlier + ANSWER) == [LookUpOrder("0xa", "BTC")]
+    missing = OrderMissing(coin="BTC", cloid="0xa")
+    assert orders.on_missing(missing, earlier + TTL + TTL_MARGIN_NS).ended_badly
 
 
 def test_a_message_without_our_id_is_known_by_the_venues(resting):

