@@ -18,9 +18,12 @@ from core.model.instrument import Instrument
 from core.model.time import NS_PER_S
 from core.simulation.exchange import SimulatedExchange
 from core.simulation.market.ticks import MarketTick
+from core.simulation.venue.account import Account
+from core.simulation.venue.margin import order_margin_micro
 from core.simulation.venue.outputs import OrderRequest, TriggerRequest
 from core.simulation.venue.records import BuilderFee, Token, TwapRequest
 from core.simulation.venue.settings import VenueSettings
+from tests.reference import margin as slow
 
 OWNERS = tuple(f"0x{n:040x}" for n in range(1, 6))
 TOKEN = Token(index=9, name="CCC", token_id="0x" + "c" * 32, sz_decimals=2, wei_decimals=6)
@@ -71,6 +74,8 @@ class WholeVenue:
         assert venue.conservation_error_micro() == 0
         assert venue.token_error_wei(TOKEN.index) == 0
         assert venue.position_error_lots() == 0
+        for account in venue._state.accounts.values():
+            check_resting(account)
 
     def step(self) -> None:
         """Do one random thing."""
@@ -248,6 +253,17 @@ class WholeVenue:
         coin = self.chance.choice(("AAA", "BBB"))
         deed = self.chance.choice(("begin_post_only", "halt", "resume", "resume", "resume"))
         self.act(f"market_states.{deed}", until_ns if deed == "begin_post_only" else coin)
+
+
+def check_resting(account: Account) -> None:
+    """What resting orders hold is known without asking each of them."""
+    assert order_margin_micro(account) == slow.order_margin_micro(account)
+    for order in account.orders.values():
+        skipped = order_margin_micro(account, skipped=order)
+        assert skipped == slow.order_margin_micro(account, skipped=order)
+        if order.coin in account.leverage:
+            lots = account.resting.lots(order.coin, is_buy=order.is_buy)
+            assert lots == slow.resting_lots(account, order.coin, is_buy=order.is_buy)
 
 
 def new_venue() -> SimulatedExchange:

@@ -22,6 +22,7 @@ from core.simulation.venue.outputs import (
     LiquidationOutput,
     OrderState,
 )
+from core.simulation.venue.resting import RestingOrders
 from core.simulation.venue.settings import VenueSettings
 
 VOLUME_DAYS = 14
@@ -100,6 +101,7 @@ class Account:
         "requests_bought",
         "requests_trickle_ns",
         "requests_used",
+        "resting",
         "scheduled_cancel_ns",
         "scheduled_cancels",
         "slack_micro",
@@ -120,6 +122,7 @@ class Account:
         self.positions: dict[str, Position] = {}
         self.leverage = dict(leverage)
         self.orders: dict[int, Order] = {}
+        self.resting = RestingOrders()
         self.cloids: dict[str, int] = {}
         self.holdings: dict[int, Holding] = {}
         self.taker_rate_e8 = settings.fee_tiers[0].taker_rate_e8
@@ -147,6 +150,17 @@ class Account:
     def raw_usd_micro(self) -> int:
         """All raw USD: the cross cash and every isolated margin account."""
         return self.cash_micro + sum(p.raw_usd_micro for p in self.positions.values())
+
+    def count_resting(self, order: Order) -> None:
+        """Keep what resting orders hold up to date with one that rests, whatever is left of it."""
+        setting = self.leverage.get(order.coin)
+        if setting is not None and not order.reduce_only:
+            self.resting.put(order, setting.leverage)
+
+    def set_leverage(self, coin: str, setting: LeverageSetting) -> None:
+        """Set leverage and margin mode of a coin; its orders hold margin accordingly."""
+        self.leverage[coin] = setting
+        self.resting.reprice(coin, setting.leverage)
 
     def lots(self, coin: str) -> int:
         """Return the signed position in a coin."""

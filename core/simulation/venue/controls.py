@@ -43,13 +43,13 @@ def update_leverage(
     former = account.leverage[coin]
     if position is not None and position.is_cross is not is_cross:
         return texts.LEVERAGE_SWITCH
-    account.leverage[coin] = LeverageSetting(leverage, is_cross)
+    account.set_leverage(coin, LeverageSetting(leverage, is_cross))
     if position is not None:
         position.leverage = leverage
     if leverage < former.leverage:
         text = _short_text(state, account, book, position)
         if text is not None:
-            account.leverage[coin] = former
+            account.set_leverage(coin, former)
             if position is not None:
                 position.leverage = former.leverage
             return text

@@ -16,6 +16,7 @@ def rest(state: VenueState, order: Order) -> None:
     order.stage = Stage.RESTING
     order.queue_seq = state.new_queue_seq()
     state.books[order.coin].queue_up(order)
+    state.account(order.owner).count_resting(order)
     if not order.is_shown or order.status is not VenueStatus.OPEN:
         state.show(order, VenueStatus.OPEN)
 
@@ -36,6 +37,7 @@ def withdraw(state: VenueState, order: Order) -> None:
     book = state.books[order.coin]
     if order.stage is Stage.RESTING:
         book.local_side(is_buy=order.is_buy).remove(order, order.px)
+        state.account(order.owner).resting.drop(order)
     elif order.stage is Stage.ARMED:
         assert order.trigger is not None, f"invariant: order {order.oid} should be a trigger"
         book.armed_side(fires_below=order.fires_below).remove(order, order.trigger.trigger_px)

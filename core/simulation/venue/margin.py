@@ -16,7 +16,7 @@ import msgspec
 
 from core.model.instrument import Instrument, MarginTier
 from core.simulation.venue.account import Account, Position
-from core.simulation.venue.orders import Order, Stage
+from core.simulation.venue.orders import Order
 
 
 class MarginTable:
@@ -117,23 +117,7 @@ def order_margin_micro(account: Account, skipped: Order | None = None) -> int:
     skipped : Order, optional
         Left out, to ask what is free without it.
     """
-    held = 0
-    allowances: dict[str, int] = {}
-    for order in account.orders.values():
-        if order.reduce_only or order.stage is not Stage.RESTING or order is skipped:
-            continue
-        if order.coin not in account.leverage:
-            continue
-        lots = order.lots_left
-        position = account.positions.get(order.coin)
-        if position is not None and (position.lots > 0) is not order.is_buy:
-            allowance = allowances.get(order.coin, abs(position.lots))
-            closing = min(allowance, lots)
-            allowances[order.coin] = allowance - closing
-            lots -= closing
-        if lots:
-            held += order.px * lots // account.leverage[order.coin].leverage
-    return held
+    return account.resting.margin_micro(account.lots, skipped)
 
 
 def opening_lots(position_lots: int, lots: int, *, is_buy: bool, closing_before: int = 0) -> int:

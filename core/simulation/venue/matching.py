@@ -179,6 +179,8 @@ def trade(
             continue
         order.lots_left -= lots
         assert order.lots_left >= 0, f"invariant: order {order.oid} should not overfill"
+        if order is maker:
+            state.account(order.owner).count_resting(order)
         match = Match(px=px, lots=lots, tid=tid, is_maker=order is maker, liquidation=liquidation)
         book.settlement.book_fill(state, book, order, match)
     book.last_px = px

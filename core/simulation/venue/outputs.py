@@ -15,7 +15,7 @@ from core.model.codes import Tif, TriggerKind
 from core.simulation.venue.records import BuilderFee, Token, TwapOutput
 
 
-class TriggerRequest(msgspec.Struct, frozen=True):
+class TriggerRequest(msgspec.Struct, frozen=True, gc=False):
     """Condition that wakes an order; ``is_market`` wakes it as a market order limited by ``px``."""
 
     is_market: bool
@@ -23,7 +23,7 @@ class TriggerRequest(msgspec.Struct, frozen=True):
     kind: TriggerKind
 
 
-class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
+class OrderRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order as a client asks for it.
 
     Exactly one of ``tif`` and ``trigger`` is given. ``lots`` is above 0, or 0 for a position
@@ -54,7 +54,7 @@ class AnswerKind(StrEnum):
     ERROR = "error"
 
 
-class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class OrderAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The venue's answer to one order.
 
     ``oid`` is 0 for pre-validation errors only; the venue does not show it for errors and
@@ -117,7 +117,7 @@ class VenueStatus(StrEnum):
         return self not in (VenueStatus.OPEN, VenueStatus.TRIGGERED)
 
 
-class OrderSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order as the venue lists it, in integers.
 
     ``tif`` is the venue's word, ``None`` for triggers. ``trigger_condition`` reads
@@ -145,7 +145,7 @@ class OrderSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     placed_ns: int
 
 
-class OrderOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderOutput(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """An order changed its status; ``text`` is the error text of a rejection."""
 
     owner: str
@@ -362,7 +362,7 @@ class ActiveAsset(msgspec.Struct, frozen=True, kw_only=True):
     mark_px: int
 
 
-class OrderState(msgspec.Struct, frozen=True, kw_only=True):
+class OrderState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order with its last status, as ``orderStatus`` and ``historicalOrders`` show it."""
 
     order: OrderSnapshot

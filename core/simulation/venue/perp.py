@@ -13,7 +13,7 @@ from core.simulation.venue import texts
 from core.simulation.venue.account import Account
 from core.simulation.venue.book import CoinBook
 from core.simulation.venue.margin import cross_margin, opening_lots, order_margin_micro
-from core.simulation.venue.orders import Order, Stage
+from core.simulation.venue.orders import Order
 from core.simulation.venue.outputs import FillOutput, OrderRequest, VenueStatus
 from core.simulation.venue.settlement import Match, Verdict, fee_of
 from core.simulation.venue.state import VenueState
@@ -99,14 +99,7 @@ def has_margin(state: VenueState, account: Account, book: CoinBook, order: Order
         margin_after = abs(end) * book.mark_px // leverage
         required = margin_after - abs(start) * book.mark_px // leverage
     else:
-        before = sum(
-            other.lots_left
-            for other in account.orders.values()
-            if other.coin == order.coin
-            and other.is_buy is order.is_buy
-            and other.stage is Stage.RESTING
-            and not other.reduce_only
-        )
+        before = account.resting.lots(order.coin, is_buy=order.is_buy)
         opening = opening_lots(start, order.lots_left, is_buy=order.is_buy, closing_before=before)
         required = order.px * opening // leverage
     if required <= 0:
