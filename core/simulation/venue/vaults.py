@@ -257,12 +257,15 @@ class VaultDesk:
         return tuple(view for view in views if view is not None)
 
     def canonical(self) -> list[object]:
-        """Return all registers as plain lists."""
+        """Return all registers as plain lists; shares as text, since they outgrow 64 bits.
+
+        A vault that lost nearly everything sells what it is still worth in many small shares.
+        """
         return [
             [
                 *(v.address, v.leader, v.is_closed, v.allows_deposits, v.closes_on_withdraw),
                 [
-                    [user, s.shares, s.cost_micro, s.entered_ns, s.locked_until_ns]
+                    [user, str(s.shares), s.cost_micro, s.entered_ns, s.locked_until_ns]
                     for user, s in v.stakes.items()
                 ],
             ]
